@@ -1,0 +1,239 @@
+"""The seams: what services ask of a store and of an engine. One adapter a file, in ``stores/`` and ``engines/``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from nbflow.flows import FlowVersion
+from nbflow.runs import AttemptRecord, DispatcherRecord, Outcome, RunRecord, RunState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunFilter:
+    """Which runs to list; every given condition must hold. Newest first unless ``oldest_first``."""
+
+    states: tuple[RunState, ...] = ()
+    flow: str | None = None
+    """``project/name``, or a notebook's absolute path."""
+    tags: tuple[str, ...] = ()
+    """All of them."""
+    name: str | None = None
+    """A part of the run's name, case-insensitive."""
+    parent_id: str | None = None
+    root_id: str | None = None
+    backfill_id: str | None = None
+    identity: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    after_sequence: int | None = None
+    """Cursor: only runs behind this one in the listing's order."""
+    limit: int | None = 50
+    """At most so many; None for all."""
+    oldest_first: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """What an attempt has told so far, for the store's copy of it."""
+
+    log_lines: int = 0
+    last_line: str = ""
+    values: Mapping[str, Any] | None = None
+    results: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+
+
+class Store(Protocol):
+    """The queue and the truth: flows, notebooks, runs, attempts, dispatchers and key-value pairs.
+
+    Every method is one short transaction: durable when it returns, safe between threads and processes, and refused
+    with StoreError when the database can't do it. Times are timezone-aware UTC and always come from the caller.
+    """
+
+    def close(self) -> None: ...
+
+    # notebooks, by content hash
+    def put_notebook(self, notebook_hash: str, content: bytes) -> None:
+        """Keep *content* under its hash; nothing happens when it is there already."""
+
+    def get_notebook(self, notebook_hash: str) -> bytes:
+        """Raises NotFoundError."""
+
+    # flows
+    def register_flow(
+        self, *, project: str, name: str, notebook_hash: str, schema: Mapping[str, Any], source_path: str, now: datetime
+    ) -> FlowVersion:
+        """The new version, or the newest one unchanged when it has the same hash and source path."""
+
+    def get_flow(self, project: str, name: str, *, number: int | None = None) -> FlowVersion:
+        """The newest version, or the one with that number. Raises NotFoundError."""
+
+    def list_flows(self, project: str | None = None) -> list[FlowVersion]:
+        """The newest version of each flow, by full name."""
+
+    def list_versions(self, project: str, name: str) -> list[FlowVersion]:
+        """All versions, oldest first; empty when there is no such flow."""
+
+    def remove_flow(self, project: str, name: str) -> None:
+        """Forget the flow and its versions; its runs stay. Raises NotFoundError."""
+
+    # runs
+    def add_runs(self, runs: Sequence[RunRecord]) -> None:
+        """Record runs in their order, all or none, at the cost of rows and not of transactions.
+
+        The ``sequence`` of each is assigned by the store. Raises ConflictError when an id is taken.
+        """
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """By whole id or by an unambiguous beginning of it (4 characters or more); NotFoundError says what fits instead."""
+
+    def list_runs(self, wanted: RunFilter) -> list[RunRecord]: ...
+
+    def count_runs(self, wanted: RunFilter) -> dict[RunState, int]:
+        """How many runs fit, by state; limit and cursor are ignored."""
+
+    def rename_run(self, run_id: str, name: str) -> None: ...
+
+    def request_cancel(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> list[RunRecord]:
+        """Ask for the end of runs and of all their descendants; the records after it.
+
+        Waiting runs become ``cancelled`` at once, running ones ``cancelling``; terminal ones stay as they are.
+        """
+
+    def retry_run(self, run_id: str, *, now: datetime) -> RunRecord:
+        """Make a failed, crashed, timed-out or cancelled run ``pending`` once more, for a further attempt.
+
+        The cancel request, failure and end are cleared and it is tied to nobody. Raises ConflictError for any other state.
+        """
+
+    def tie_run(self, run_id: str, dispatcher_id: str | None) -> None:
+        """Let only this dispatcher claim the run (None: any that serves all). Only while it waits."""
+
+    # attempts: compare-and-set only
+    def claim(
+        self, *, dispatcher_id: str, limit: int, lease: datetime, now: datetime, serves_all: bool = False
+    ) -> list[tuple[RunRecord, AttemptRecord]]:
+        """Claim up to *limit* waiting runs in one transaction and open an attempt for each; the runs become ``running``.
+
+        Candidates are ``pending``, or ``scheduled`` with ``not_before <= now``; tied to this dispatcher, or, where
+        *serves_all*, to nobody. Order: priority (higher first), then sequence. ``started`` of a run is set by its first claim.
+        Per-flow concurrency limits are honoured inside the same transaction (see ``set_flow_limit``).
+        """
+
+    def set_flow_limit(self, flow: str, limit: int | None) -> None:
+        """At most *limit* runs of *flow* (full name or source path) in ``running`` or ``cancelling`` at once; None lifts it."""
+
+    def start_attempt(self, attempt: AttemptRecord, *, pid: int | None, now: datetime) -> bool:
+        """claimed → started, when the nonce still fits; False otherwise (the attempt must not go on)."""
+
+    def finish_attempt(self, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
+        """open → closed, and the run's next state by ``runs.decide``, in one transaction.
+
+        None when the attempt was closed already or its nonce is another one: a late word changes nothing.
+        """
+
+    def renew(self, dispatcher_id: str, attempts: Mapping[str, Progress], *, lease: datetime, now: datetime) -> set[str]:
+        """Heartbeat: renew the leases of these open attempts (by id) and store their progress; the ids still owned.
+
+        Also renews the dispatcher's own heartbeat.
+        """
+
+    def list_open_attempts(self, *, owner: str | None = None) -> list[AttemptRecord]:
+        """Attempts in ``claimed`` or ``started``, of one owner or of all."""
+
+    def list_attempts(self, run_id: str) -> list[AttemptRecord]:
+        """All attempts of a run, in order."""
+
+    def adopt(self, attempt: AttemptRecord, *, owner: str, lease: datetime, now: datetime) -> AttemptRecord | None:
+        """Take over an open attempt whose owner and lease are still those of *attempt*; None when somebody was faster."""
+
+    def set_waiting(self, attempt_id: str, waiting: bool) -> None:
+        """The attempt's notebook waits for children (and holds no slot), or no longer does."""
+
+    # dispatchers
+    def add_dispatcher(self, dispatcher: DispatcherRecord) -> None: ...
+
+    def list_dispatchers(self) -> list[DispatcherRecord]: ...
+
+    def remove_dispatcher(self, dispatcher_id: str, *, now: datetime) -> None:
+        """Forget it. Runs still waiting for it alone end as ``crashed``, with a message that says why."""
+
+    # key-value pairs
+    def kv_get(self, key: str) -> Any:
+        """The JSON value. Raises NotFoundError."""
+
+    def kv_set(self, key: str, value: Any, *, now: datetime) -> None: ...
+
+    def kv_update(self, key: str, change: Callable[[Any], Any], *, default: Any, now: datetime) -> Any:
+        """Store ``change(current value, or default)`` and return it, with no other writer in between.
+
+        *change* runs inside the write transaction: it must be quick and must not touch the store.
+        """
+
+    def kv_delete(self, key: str) -> bool:
+        """Whether it was there."""
+
+    def kv_list(self, prefix: str = "") -> dict[str, Any]:
+        """Pairs whose key begins with *prefix*, by key."""
+
+    def prune(self, *, before: datetime) -> list[str]:
+        """Delete terminal runs that ended before then, with their attempts and the notebooks nothing mentions any more.
+
+        The deleted runs' ids are returned: their folders are the caller's to remove.
+        """
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """Everything an engine needs to start an attempt."""
+
+    run: RunRecord
+    attempt: AttemptRecord
+    folder: Path
+    """The attempt's own folder: absolute, not yet made."""
+    notebook: bytes
+    """The notebook file as it was when the run was submitted."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """Values of the ``Secret`` parameters; only ever passed on by a pipe."""
+    tied: bool = True
+    """The attempt ends when this process does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """What an engine knows about one attempt now."""
+
+    attempt_id: str
+    started: bool = False
+    pid: int | None = None
+    progress: Progress = Progress()
+    outcome: Outcome | None = None
+    """Set once: by the attempt's end record, or ``lost`` / ``not_started`` with proof that nothing runs any more."""
+
+
+class Engine(Protocol):
+    """Where attempts execute. It holds no backlog: an attempt is handed over only when a slot is free."""
+
+    name: str
+
+    def capacity(self) -> int:
+        """How many attempts it can run at once."""
+
+    def launch(self, launch: Launch) -> None:
+        """Begin the attempt and return at once. A failure to begin is told by the next poll as ``not_started``."""
+
+    def adopt(self, attempt: AttemptRecord, folder: Path) -> None:
+        """Look after an attempt that another process launched: poll tells its fate from now on."""
+
+    def kill(self, attempt_id: str, *, grace: float) -> None:
+        """Ask it to end: the kernel may clean up for *grace* seconds, then everything it started is killed. Returns at once."""
+
+    def poll(self) -> list[Report]:
+        """What is known now about every attempt looked after; an attempt whose outcome was told is forgotten."""
+
+    def close(self) -> None:
+        """Release what the engine holds; tied attempts end."""
