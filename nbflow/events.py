@@ -24,8 +24,9 @@ class EventKind(StrEnum):
     CELL_FINISHED = "cell_finished"
     """``index``, ``number``, ``status`` (``completed``, ``failed`` or ``skipped``), ``duration`` in seconds."""
     LOG = "log"
-    """One line: ``stream`` (``stdout``, ``stderr`` or ``nbflow``), ``text`` without its newline, ``cell`` (index).
-    ``partial`` is true while the line may still change (a progress bar): the next one of its stream replaces it."""
+    """``stream`` (``stdout``, ``stderr`` or ``nbflow``), ``lines`` (a list, without newlines), ``cell`` (index).
+    ``partial`` is there when the stream's last line is unfinished and may still change (a progress bar, a prompt): the
+    next event of the stream replaces it, by its first line or by its own ``partial``."""
     OUTPUT = "output"
     """A displayed value in short: ``text``, ``cell``, ``mime`` (the richest type)."""
     RESULT = "result"

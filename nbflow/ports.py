@@ -235,5 +235,8 @@ class Engine(Protocol):
     def poll(self) -> list[Report]:
         """What is known now about every attempt looked after; an attempt whose outcome was told is forgotten."""
 
+    def wait(self, timeout: float, *, wake: int) -> None:
+        """Sleep until a poll may tell something new or descriptor *wake* is readable; *timeout* seconds at the most."""
+
     def close(self) -> None:
         """Release what the engine holds; tied attempts end."""

@@ -313,8 +313,8 @@ def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: 
     match outcome.state:
         case AttemptState.SUCCEEDED:
             return end(RunState.COMPLETED)
-        case AttemptState.CANCELLED:
-            return end(RunState.CANCELLED, f"cancelled ({run.cancel_reason or 'user'})")
+        case AttemptState.CANCELLED if asked:
+            return end(RunState.CANCELLED, f"cancelled ({run.cancel_reason})")
         case AttemptState.NOT_STARTED:
             return end(RunState.CANCELLED, f"cancelled ({run.cancel_reason})") if asked else again(0)
         case AttemptState.FAILED | AttemptState.TIMED_OUT:
@@ -322,10 +322,10 @@ def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: 
             if tries <= run.options.retries and not asked:
                 return again(tries)
             return end(RunState.FAILED if outcome.state is AttemptState.FAILED else RunState.TIMED_OUT)
-        case AttemptState.LOST:
+        case AttemptState.LOST | AttemptState.CANCELLED:  # a SIGTERM that nobody asked for is a loss
             if asked:
                 return end(RunState.CANCELLED, f"cancelled ({run.cancel_reason})")
-            losses = seen.count(AttemptState.LOST)
+            losses = seen.count(AttemptState.LOST) + seen.count(AttemptState.CANCELLED)
             return again(losses) if losses <= run.options.retries_on_loss else end(RunState.CRASHED)
         case _:
             raise ValueError(f"an attempt does not end as {outcome.state}")

@@ -1,0 +1,312 @@
+"""The dispatcher: claims waiting runs, hands them to the engine, and brings every attempt to its end.
+
+Any number may live at once, in one process or in many. What one leaves behind when it dies, another one (or the next
+process that opens the store) adopts and ends truthfully: see :func:`recover`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from nbflow.errors import NbflowError, StoreError
+from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
+from nbflow.runs import AttemptRecord, AttemptState, DispatcherRecord, RunRecord, RunState
+
+ACTIVE_PAUSE = 0.05
+IDLE_PAUSE = 0.25
+CANCEL_PAUSE = 0.25
+STORE_PATIENCE = 30.0
+"""Seconds that a store which refuses is tried again before the dispatcher gives up."""
+
+FolderOf = Callable[[str, int], Path]
+
+
+def describe_process(*, serves_all: bool, now: datetime) -> DispatcherRecord:
+    """This process as a dispatcher."""
+    return DispatcherRecord(
+        id=secrets.token_hex(6),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+        process_started=read_process_start(os.getpid()) or 0.0,
+        started=now,
+        heartbeat=now,
+        serves_all=serves_all,
+    )
+
+
+def read_process_start(pid: int) -> float | None:
+    """When the process began, in its host's clock ticks; None where there is none (or only its zombie), or no ``/proc``."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in (b"Z", b"X") else float(fields[19])
+
+
+def is_alive(dispatcher: DispatcherRecord, *, lease: float, now: datetime) -> bool:
+    """Whether the process lives: asked of its own host's process table, else judged by its heartbeat."""
+    if dispatcher.host == socket.gethostname() and os.path.isdir("/proc/self"):
+        return read_process_start(dispatcher.pid) == dispatcher.process_started
+    return now - dispatcher.heartbeat < timedelta(seconds=lease)
+
+
+class Dispatcher:
+    """A background thread that executes the runs tied to it, and, where it *serves_all*, those tied to nobody."""
+
+    def __init__(
+        self,
+        store: Store,
+        engine: Engine,
+        *,
+        folder_of: FolderOf,
+        lease: float = 15.0,
+        grace: float = 5.0,
+        serves_all: bool = False,
+    ) -> None:
+        self.record = describe_process(serves_all=serves_all, now=datetime.now(UTC))
+        self.error: NbflowError | None = None
+        self._store = store
+        self._engine = engine
+        self._folder_of = folder_of
+        self._lease = timedelta(seconds=lease)
+        self._grace = grace
+        self._secrets: dict[str, Mapping[str, str]] = {}
+        self._expected: set[str] = set()
+        self._active: dict[str, AttemptRecord] = {}
+        self._killed: dict[str, float] = {}
+        self._hurried: set[str] = set()
+        self._progress: dict[str, Progress] = {}
+        self._changed = threading.Condition()
+        self._closing = threading.Event()
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_write, False)
+        self._thread = threading.Thread(target=self._run, name="nbflow-dispatcher", daemon=True)
+        self._renewed = self._looked_for_cancels = self._recovered = 0.0
+
+    @property
+    def id(self) -> str:
+        return self.record.id
+
+    def start(self) -> None:
+        self._store.add_dispatcher(self.record)
+        self._thread.start()
+
+    def expect(self, run: RunRecord, secret_values: Mapping[str, str]) -> None:
+        """A run tied to this dispatcher was recorded: execute it. Its secrets are kept here, in memory alone."""
+        with self._changed:
+            self._expected.add(run.id)
+            if secret_values:
+                self._secrets[run.id] = secret_values
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at the store now rather than at the next turn."""
+        with suppress(BlockingIOError, OSError):
+            os.write(self._wake_write, b"x")
+
+    def wait_for_change(self, run_id: str, timeout: float) -> None:
+        """Until *run_id* reaches a terminal state here, for *timeout* seconds at the most."""
+        with self._changed:
+            if run_id in self._expected and self.error is None:
+                self._changed.wait(timeout)
+
+    def expects(self, run_id: str) -> bool:
+        """Whether the run is still to be brought to its end here."""
+        with self._changed:
+            return run_id in self._expected and self.error is None
+
+    def cancel_soon(self, run_id: str, *, hurry: bool = False) -> None:
+        """A cancel was asked for in the store: see to it now. *hurry*: kill, with no time to clean up."""
+        with self._changed:
+            if hurry:
+                self._hurried.add(run_id)
+            self._looked_for_cancels = 0.0
+        self.wake()
+
+    def close(self) -> None:
+        """Stop. Attempts that still run are tied to this process and end with it."""
+        self._closing.set()
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    # -- the loop -------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        failing_since: float | None = None
+        while not self._closing.is_set():
+            try:
+                self._turn()
+                failing_since = None
+            except StoreError as error:
+                failing_since = failing_since or time.monotonic()
+                if time.monotonic() - failing_since > STORE_PATIENCE:
+                    self._give_up(error)
+                    break
+            self._engine.wait(ACTIVE_PAUSE if self._active else IDLE_PAUSE, wake=self._wake_read)
+            with suppress(BlockingIOError):
+                os.set_blocking(self._wake_read, False)
+                os.read(self._wake_read, 4096)
+        self._leave()
+
+    def _turn(self) -> None:
+        """One look at everything; the order lets a slot that an attempt frees be filled in the same turn."""
+        for report in self._engine.poll():
+            self._take(report)
+        self._claim()
+        clock = time.monotonic()
+        if self._active and clock - self._looked_for_cancels > CANCEL_PAUSE:
+            self._looked_for_cancels = clock
+            self._carry_out_cancels()
+        if clock - self._renewed > self._lease.total_seconds() / 3:
+            self._renewed = clock
+            self._renew()
+        if clock - self._recovered > self._lease.total_seconds():
+            self._recovered = clock
+            self._recover()
+
+    def _claim(self) -> None:
+        free = self._engine.capacity() - len(self._active)
+        with self._changed:
+            waiting = len(self._expected) > len(self._active)
+        if free <= 0 or not (waiting or self.record.serves_all):
+            return
+        now = datetime.now(UTC)
+        claimed = self._store.claim(
+            dispatcher_id=self.id, limit=free, lease=now + self._lease, now=now, serves_all=self.record.serves_all
+        )
+        for run, attempt in claimed:
+            self._active[attempt.id] = attempt
+            self._launch(run, attempt)
+
+    def _launch(self, run: RunRecord, attempt: AttemptRecord) -> None:
+        launch = Launch(
+            run=run,
+            attempt=attempt,
+            folder=self._folder_of(run.id, attempt.number),
+            notebook=self._store.get_notebook(run.notebook_hash),
+            secrets=self._secrets.get(run.id, {}),
+            tied=not self.record.serves_all,
+        )
+        self._engine.launch(launch)
+
+    def _take(self, report: Report) -> None:
+        """Bring what the engine knows about an attempt into the store."""
+        attempt = self._active.get(report.attempt_id)
+        if attempt is None:
+            return
+        now = datetime.now(UTC)
+        self._progress[attempt.id] = report.progress
+        if report.started and attempt.state is AttemptState.CLAIMED:
+            if not self._store.start_attempt(attempt, pid=report.pid, now=now) and report.outcome is None:
+                self._engine.kill(attempt.id, grace=0.0)
+            self._active[attempt.id] = attempt = _started(attempt, report.pid)
+        if report.outcome is not None:
+            run = self._store.finish_attempt(attempt, report.outcome, now=now)
+            self._forget(attempt, run)
+
+    def _forget(self, attempt: AttemptRecord, run: RunRecord | None) -> None:
+        self._active.pop(attempt.id, None)
+        self._progress.pop(attempt.id, None)
+        self._killed.pop(attempt.id, None)
+        if run is None or run.state.is_terminal:
+            with self._changed:
+                self._expected.discard(attempt.run_id)
+                self._secrets.pop(attempt.run_id, None)
+                self._hurried.discard(attempt.run_id)
+                self._changed.notify_all()
+
+    def _carry_out_cancels(self) -> None:
+        wanted = RunFilter(states=(RunState.CANCELLING,), limit=None)
+        cancelling = {run.id: run for run in self._store.list_runs(wanted)}
+        for attempt in list(self._active.values()):
+            grace = 0.0 if attempt.run_id in self._hurried else self._grace
+            if attempt.run_id in cancelling and grace < self._killed.get(attempt.id, float("inf")):
+                self._killed[attempt.id] = grace
+                self._engine.kill(attempt.id, grace=grace)
+        with self._changed:
+            expected = self._expected - {attempt.run_id for attempt in self._active.values()}
+        for run_id in expected if cancelling or expected else ():
+            self._settle_waiting(run_id)
+
+    def _settle_waiting(self, run_id: str) -> None:
+        """A waiting run may have been cancelled, or claimed by somebody else: then it is not ours to expect."""
+        if self._store.get_run(run_id).state.is_terminal:
+            with self._changed:
+                self._expected.discard(run_id)
+                self._changed.notify_all()
+
+    def _renew(self) -> None:
+        now = datetime.now(UTC)
+        progress = {attempt_id: self._progress.get(attempt_id, Progress()) for attempt_id in self._active}
+        owned = self._store.renew(self.id, progress, lease=now + self._lease, now=now)
+        for attempt_id in set(self._active) - owned:
+            self._forget(self._active[attempt_id], None)
+
+    def _recover(self) -> None:
+        now = datetime.now(UTC)
+        for attempt in recover(self._store, self._engine, folder_of=self._folder_of, owner=self.record, lease=self._lease, now=now):
+            self._active[attempt.id] = attempt
+
+    def _give_up(self, error: NbflowError) -> None:
+        with self._changed:
+            self.error = error
+            self._expected.clear()
+            self._changed.notify_all()
+
+    def _leave(self) -> None:
+        """End what is tied to us, and say goodbye."""
+        with suppress(NbflowError):
+            if not self.record.serves_all:
+                self._end_active()
+            self._store.remove_dispatcher(self.id, now=datetime.now(UTC))
+        self._engine.close()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _end_active(self) -> None:
+        for attempt in self._active.values():
+            self._engine.kill(attempt.id, grace=min(self._grace, 1.0))
+        deadline = time.monotonic() + self._grace + 5.0
+        while self._active and time.monotonic() < deadline:
+            for report in self._engine.poll():
+                self._take(report)
+            self._engine.wait(ACTIVE_PAUSE, wake=self._wake_read)
+
+
+def _started(attempt: AttemptRecord, pid: int | None) -> AttemptRecord:
+    return replace(attempt, state=AttemptState.STARTED, pid=pid)
+
+
+def recover(
+    store: Store, engine: Engine, *, folder_of: FolderOf, owner: DispatcherRecord, lease: timedelta, now: datetime
+) -> list[AttemptRecord]:
+    """Adopt the attempts whose owner is dead or silent; they are *owner*'s now, and *engine* will tell their fate.
+
+    An expired lease alone ends nothing: the attempt is asked first.
+    """
+    known = {dispatcher.id: dispatcher for dispatcher in store.list_dispatchers()}
+    dead = {key for key, record in known.items() if key != owner.id and not is_alive(record, lease=lease.total_seconds(), now=now)}
+    adopted = []
+    for attempt in store.list_open_attempts():
+        if attempt.owner == owner.id:
+            continue
+        if attempt.owner in known and attempt.owner not in dead and attempt.lease >= now:
+            continue
+        ours = store.adopt(attempt, owner=owner.id, lease=now + lease, now=now)
+        if ours is not None:
+            engine.adopt(ours, folder_of(ours.run_id, ours.number))
+            adopted.append(ours)
+    for dispatcher_id in dead:
+        store.remove_dispatcher(dispatcher_id, now=now)
+    return adopted

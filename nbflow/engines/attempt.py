@@ -1,0 +1,262 @@
+"""The runner of one attempt: ``python -m nbflow.engines.attempt FOLDER``, with its spec on standard input.
+
+It executes the notebook by papermill and nbflow's engine, appends what happens to the attempt's journal, keeps the
+executed notebook saved, and writes its end record last. It answers to nobody and needs no database.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from nbflow.engines.journal import Journal
+from nbflow.engines.masking import Mask
+from nbflow.engines.session import Ending, Session
+from nbflow.engines.spec import AttemptSpec
+from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError
+from nbflow.events import EventKind
+from nbflow.runs import AttemptState, Failure, FailureKind
+
+REFUSED = 75
+"""Exit status when the attempt has begun before: EX_TEMPFAIL."""
+EXECUTED_NAME = "executed.ipynb"
+CONTEXT_NAME = "run.json"
+ERROR_TAG = "papermill-error-cell-tag"
+
+
+def main(argv: list[str]) -> int:
+    """Run the attempt in the folder *argv* names; the exit status says only whether an end record was written."""
+    folder = Path(argv[0])
+    stream = open(0, "rb", buffering=0, closefd=False)  # noqa: SIM115 - unbuffered: what follows the spec is the tie
+    spec = AttemptSpec.decode(_Unbuffered(stream))  # type: ignore[arg-type]
+    try:
+        journal = Journal(folder)
+    except ConflictError as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    with journal:
+        started = time.monotonic()
+        session = Session(listener=journal)
+        output: Path | None = None
+        try:
+            ending, output = _execute(spec, folder, journal, session)
+        except NbflowError as error:
+            ending = _fail_to_begin(error)
+        except Exception as error:
+            logging.getLogger(__name__).exception("the attempt could not be carried out")
+            failure = Failure(kind=FailureKind.SETUP, message=f"{type(error).__name__}: {error}"[:500])
+            ending = Ending(state=AttemptState.FAILED, failure=failure)
+        _write_end(journal, session, ending, output, time.monotonic() - started)
+    return 0
+
+
+class _Unbuffered:
+    """Reads a pipe to the letter: a buffered reader would swallow, or wait for, what follows the spec."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+        self._rest = b""
+
+    def readline(self) -> bytes:
+        while b"\n" not in self._rest:
+            block = self._stream.read(65536)
+            if not block:
+                raise EOFError("the spec of the attempt did not arrive")
+            self._rest += block
+        line, _, self._rest = self._rest.partition(b"\n")
+        return line
+
+    def read(self, size: int) -> bytes:
+        pieces = [self._rest]
+        missing = size - len(self._rest)
+        while missing > 0:
+            block = self._stream.read(min(missing, 1 << 20))
+            if not block:
+                raise EOFError("the notebook of the attempt did not arrive")
+            pieces.append(block)
+            missing -= len(block)
+        return b"".join(pieces)
+
+
+def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session) -> tuple[Ending, Path]:
+    from nbflow.notebooks import NotebookWriter, insert_parameters, to_nbformat
+
+    output = Path(spec.options.output) if spec.options.output else folder / EXECUTED_NAME
+    node = to_nbformat(spec.notebook)
+    node.cells = [cell for cell in node.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
+    source = _declare(spec, session)
+    insert_parameters(node, source, report_mode=spec.options.report_mode)
+    _describe(node, spec)
+    session.declared_until = _find_declared(node)
+    _set_limits(spec, folder, session)
+    _write_context(spec, folder)
+    cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells)
+    kernel = spec.options.kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
+    journal.add(EventKind.STARTED, {"pid": os.getpid(), "cells": cells, "kernel": kernel})
+    journal.flush()
+    session.paths = (spec.source_path, str(output))
+    session.make_saver = lambda notebook: NotebookWriter(notebook, output, private=bool(spec.secrets))
+    try:
+        _run_papermill(spec, node, kernel, session)
+    finally:
+        saved = session.saver.close()
+    ending = session.ending
+    if ending is None:
+        raise RuntimeError("the execution ended without an ending")
+    if not saved:
+        ending = _fail_to_save(session, ending)
+    return ending, output
+
+
+def _fail_to_save(session: Session, ending: Ending) -> Ending:
+    """What could not be saved is told in the log; it is the run's failure where nothing else is."""
+    message = str(getattr(session.saver, "error", None))
+    session.listener.add(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})
+    if ending.state is not AttemptState.SUCCEEDED:
+        return ending
+    return Ending(state=AttemptState.FAILED, failure=Failure(kind=FailureKind.SAVE, message=message))
+
+
+def _declare(spec: AttemptSpec, session: Session) -> str | None:
+    """The source of the cell to inject, None for none; secrets and what to read back go to the session."""
+    from nbflow.notebooks import read_notebook
+    from nbflow.parameters import read_declaration
+    from nbflow.parameters.injection import render_injection, render_secrets
+    from nbflow.parameters.readback import readback_expression
+
+    notebook = read_notebook(spec.notebook)
+    declaration = read_declaration(notebook.cells, language=notebook.language)
+    values = declaration.restore(spec.parameters, spec.secrets)
+    session.secrets = spec.secrets
+    session.mask = Mask(spec.secrets.values())
+    if spec.secrets:
+        session.secrets_source = render_secrets(spec.secrets)
+    if notebook.language == "python":
+        names = [parameter.name for parameter in declaration.parameters if not parameter.secret]
+        session.readback = readback_expression(names) if names else ""
+    if not set(values.typed) - set(spec.secrets):
+        return None
+    kernel = spec.options.kernel or notebook.kernel_name or "python3"
+    return render_injection(declaration, values, kernel_name=kernel, language=notebook.language, comment="Parameters")
+
+
+def _describe(node: Any, spec: AttemptSpec) -> None:
+    from papermill.version import version
+
+    node.metadata["papermill"] = {
+        "default_parameters": {},
+        "environment_variables": {},
+        "parameters": dict(spec.parameters),
+        "version": version,
+    }
+    node.metadata["nbflow"] = {"run_id": spec.run_id, "attempt": spec.attempt, "flow": spec.flow, "name": spec.name}
+
+
+def _find_declared(node: Any) -> int | None:
+    for wanted in ("injected-parameters", "parameters"):
+        for index, cell in enumerate(node.cells):
+            if cell.cell_type == "code" and wanted in cell.metadata.get("tags", []):
+                return index
+    return None
+
+
+def _set_limits(spec: AttemptSpec, folder: Path, session: Session) -> None:
+    session.start_timeout = spec.options.start_timeout
+    session.timeout = spec.options.timeout
+    session.cell_timeout = spec.options.cell_timeout
+    session.grace = spec.grace
+    session.output_limit = spec.output_limit
+    session.log_path = folder / "events.jsonl"
+    session.fork_server = spec.fork_server
+    session.connection_folder = folder if len(os.fsencode(folder)) < 90 else None
+    session.tied_descriptor = 0 if spec.tied else None
+    session.environment = {
+        **spec.environment,
+        "NBFLOW_RUN_ID": spec.run_id,
+        "NBFLOW_RUN_CONTEXT": str(folder / CONTEXT_NAME),
+    }
+
+
+def _write_context(spec: AttemptSpec, folder: Path) -> None:
+    """What ``nbflow.current_run()`` answers with inside the notebook."""
+    context = {
+        "id": spec.run_id,
+        "name": spec.name,
+        "flow": spec.flow,
+        "attempt": spec.attempt,
+        "parameters": spec.parameters,
+        "tags": spec.tags,
+        "parent_id": spec.parent_id,
+        "root_id": spec.root_id,
+        "depth": spec.depth,
+        "scheduled_time": spec.scheduled_time.isoformat() if spec.scheduled_time else None,
+    }
+    descriptor = os.open(folder / CONTEXT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with open(descriptor, "w", encoding="ascii") as file:
+        json.dump(context, file)
+
+
+def _run_papermill(spec: AttemptSpec, node: Any, kernel: str, session: Session) -> None:
+    import papermill
+    from papermill.engines import papermill_engines
+    from papermill.exceptions import PapermillExecutionError
+
+    from nbflow.engines.papermill import NbflowEngine
+
+    papermill_engines.register("nbflow", NbflowEngine)
+    # The session knows how it ended; papermill marks the place in the notebook.
+    with suppress(PapermillExecutionError):
+        papermill.execute_notebook(
+            node,
+            None,
+            engine_name="nbflow",
+            kernel_name=kernel,
+            cwd=_find_cwd(spec),
+            progress_bar=False,
+            report_mode=spec.options.report_mode,
+            nbflow_session=session,
+        )
+    executed, ending = session.notebook, session.ending
+    if executed is not None and ending is not None and ending.failure is None:
+        # papermill takes an error that a cell was allowed to raise for a failure.
+        executed.cells = [cell for cell in executed.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
+
+
+def _find_cwd(spec: AttemptSpec) -> str:
+    """The notebook's own folder, as in Jupyter, unless the caller wants another one."""
+    if spec.options.cwd:
+        if not os.path.isdir(spec.options.cwd):
+            raise OutputError(f"working directory {spec.options.cwd}: no such folder", path=spec.options.cwd)
+        return spec.options.cwd
+    parent = os.path.dirname(spec.source_path)
+    return parent if parent and os.path.isdir(parent) else os.getcwd()
+
+
+def _fail_to_begin(error: NbflowError) -> Ending:
+    kind = FailureKind.KERNEL_START if isinstance(error, KernelError) else FailureKind.SETUP
+    state = AttemptState.LOST if kind is FailureKind.KERNEL_START else AttemptState.FAILED
+    return Ending(state=state, failure=Failure(kind=kind, message=str(error)))
+
+
+def _write_end(journal: Journal, session: Session, ending: Ending, output: Path | None, duration: float) -> None:
+    data = {
+        "state": ending.state.value,
+        "failure": session.mask.json(ending.failure.to_json()) if ending.failure else None,
+        "duration": duration,
+        "log_lines": session.log_lines,
+        "last_line": session.last_line,
+        "output_path": str(output) if output is not None and output.exists() else None,
+    }
+    journal.add(EventKind.ENDED, data)
+    journal.sync()
+
+
+if __name__ == "__main__":
+    with suppress(KeyboardInterrupt):
+        sys.exit(main(sys.argv[1:]))

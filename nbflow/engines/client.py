@@ -1,0 +1,414 @@
+"""The client: executes the cells of a notebook in its kernel and sees whatever happens to it.
+
+It is an nbclient ``NotebookClient`` with its own loop: every message of the kernel is read as it comes, whichever
+cell it belongs to; each wait ends with an answer, the kernel's death, a limit, or the word to stop, whichever is
+first. nbclient's handling of outputs, display ids, Output widgets and widget state is kept.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import suppress
+from typing import Any
+
+from jupyter_core.utils import run_sync
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionComplete, CellExecutionError
+
+from nbflow.engines.endings import describe_death, describe_error, describe_stop, describe_timeout
+from nbflow.engines.kernel import Kernel, KernelDied
+from nbflow.engines.narrator import Narrator, strip_ansi
+from nbflow.engines.outputs import PrintedText, mask_output
+from nbflow.engines.session import Ending, Session
+from nbflow.events import EventKind
+from nbflow.parameters.readback import parse_readback
+from nbflow.runs import AttemptState, FailureKind
+
+FLUSH_INTERVAL = 0.05
+"""Seconds between two flushes of the log: a child's line is on its parent's screen well within 150 ms."""
+IOPUB_DEADLINE = 10.0
+"""Seconds that outputs may lag behind the reply to their cell."""
+SET_UP = "__import__('sys').stdout.flush_interval = __import__('sys').stderr.flush_interval = 0.05"
+"""ipykernel hands on what a cell prints every 0.2 s: too slow for a log that is watched."""
+
+
+class Stop(Exception):  # noqa: N818 - not an error: the word to stop
+    """Somebody wants the execution to end: a signal, or the end of the process it belongs to."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class FlowClient(NotebookClient):
+    """Executes a notebook for a :class:`Session`, whose ``ending`` then tells how it went."""
+
+    def __init__(self, nb_man: Any, session: Session, **traits: Any) -> None:
+        super().__init__(nb_man.nb, **traits)
+        self.nb_man = nb_man
+        self.session = session
+        self.narrator = Narrator(session)
+        self.kernel: Kernel | None = None
+        self._cell_of: dict[str, int] = {}
+        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
+        self._idle: dict[str, asyncio.Future[None]] = {}
+        self._printed: dict[int, PrintedText] = {}
+        self._stop: asyncio.Future[str] | None = None
+        self._deadline: float | None = None
+        self._number = 0
+
+    # -- the whole notebook ---------------------------------------------------------------------------------------
+
+    async def async_execute(self, reset_kc: bool = False, **start_options: Any) -> Any:
+        """Execute every cell; never raises for what the notebook does. Raises KernelError when the kernel can't start."""
+        self.reset_execution_trackers()
+        loop = asyncio.get_running_loop()
+        self._stop = loop.create_future()
+        signals = self._watch_for_stop(loop)
+        session = self.session
+        kernel = Kernel(
+            self.kernel_name or self.nb.metadata.get("kernelspec", {}).get("name") or "python3",
+            connection_folder=session.connection_folder,
+            fork_server=session.fork_server,
+            environment=session.environment,
+            log=self.log,
+        )
+        self.kernel = kernel
+        try:
+            try:
+                info = await self._or_stop(kernel.start(timeout=session.start_timeout, **start_options))
+            except Stop as stop:
+                session.ending = describe_stop(stop.reason, None)
+                return self.nb
+            self.km, self.kc = kernel.manager, kernel.client
+            self.nb.metadata["language_info"] = info["language_info"]
+            if session.timeout:
+                self._deadline = loop.time() + session.timeout
+            pumps = [loop.create_task(work) for work in (self._pump_iopub(), self._pump_shell(), self._flush_often())]
+            try:
+                await self._execute_cells()
+            finally:
+                for pump in pumps:
+                    pump.cancel()
+                self.set_widgets_metadata()
+        finally:
+            for number in signals:
+                loop.remove_signal_handler(number)
+            if session.tied_descriptor is not None:
+                loop.remove_reader(session.tied_descriptor)
+            await kernel.stop(grace=session.grace, now=session.ending is None)
+            self.km = self.kc = None
+        return self.nb
+
+    execute = run_sync(async_execute)
+
+    async def _execute_cells(self) -> None:
+        session = self.session
+        try:
+            if self._speaks_python():
+                await self._execute_silently(SET_UP)
+            for index, cell in enumerate(self.nb.cells):
+                if not await self._visit_cell(cell, index):
+                    return
+                if index == session.declared_until:
+                    await self._settle_values()
+            session.ending = Ending(state=AttemptState.SUCCEEDED)
+        except KernelDied as death:
+            session.ending = describe_death(death, None)
+        except Stop as stop:
+            session.ending = describe_stop(stop.reason, None)
+        except TimeoutError:
+            session.ending = describe_timeout(FailureKind.RUN_TIMEOUT, session.timeout or 0.0, None)
+
+    async def _visit_cell(self, cell: Any, index: int) -> bool:
+        """Execute one cell and settle its record; whether to go on with the next."""
+        session, manager = self.session, self.nb_man
+        if cell.cell_type != "code" or not cell.source.strip():
+            manager.cell_skipped(cell, index)
+            return True
+        self._number += 1
+        if self.skip_cells_with_tag in cell.metadata.get("tags", []):
+            manager.cell_skipped(cell, index)
+            session.listener.add(EventKind.CELL_FINISHED, {"index": index, "number": self._number, "status": "skipped", "duration": 0.0})
+            return True
+        manager.cell_start(cell, index)
+        title = describe_cell(cell.source)
+        session.listener.add(EventKind.CELL_STARTED, {"index": index, "number": self._number, "title": session.mask.text(title)})
+        session.saver.mark_dirty(index)
+        session.saver.request()
+        session.ending = None
+        try:
+            go_on = await self._execute_one(cell, index)
+        finally:
+            self._settle_printed(index, final=True)
+            self.narrator.finish_lines()
+            if session.ending is not None and session.ending.failure is not None:
+                manager.cell_exception(cell, index)
+            manager.cell_complete(cell, index)
+            timing = cell.metadata.papermill
+            data = {"index": index, "number": self._number, "status": timing["status"], "duration": timing["duration"]}
+            session.listener.add(EventKind.CELL_FINISHED, data)
+            session.saver.mark_dirty(index)
+            session.saver.request()
+        return go_on
+
+    async def _execute_one(self, cell: Any, index: int) -> bool:
+        """Send the cell and wait for its end, whatever that is; whether to go on."""
+        session, kernel = self.session, self.kernel
+        assert kernel is not None
+        allows = self.allow_errors or "raises-exception" in cell.metadata.get("tags", [])
+        cell.outputs = []
+        self.clear_before_next_output = False
+        if self.record_timing:
+            cell.metadata["execution"] = {}
+        self.code_cells_executed += 1
+        message = kernel.client.execute(cell.source, store_history=True, stop_on_error=not allows)
+        self._cell_of[message] = index
+        try:
+            reply = await self._wait_for_reply(message, self._limit(cell))
+        except KernelDied as death:
+            session.ending = describe_death(death, index)
+        except Stop as stop:
+            await self._interrupt(message)
+            session.ending = describe_stop(stop.reason, index)
+        except TimeoutError:
+            await self._interrupt(message)
+            kind, limit = FailureKind.CELL_TIMEOUT, self._cell_limit(cell)
+            if limit is None or (self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline):
+                kind, limit = FailureKind.RUN_TIMEOUT, session.timeout
+            session.ending = describe_timeout(kind, limit or 0.0, index)
+        else:
+            await self._wait_for_outputs(message)
+            return self._judge(cell, index, reply["content"], allows)
+        return False
+
+    def _judge(self, cell: Any, index: int, reply: dict[str, Any], allows: bool) -> bool:
+        """What the reply to a cell means for the run; whether to go on."""
+        if reply.get("execution_count"):
+            cell["execution_count"] = reply["execution_count"]
+        if reply["status"] == "error" and not (allows or reply.get("ename") in self.allow_error_names):
+            error = CellExecutionError.from_cell_and_msg(cell, reply)
+            trace = self.session.mask.text(strip_ansi("\n".join(reply.get("traceback") or [])))
+            evalue = self.session.mask.text(str(error.evalue))
+            self.session.ending = describe_error(str(error.ename), evalue, trace, index, self._number)
+            return False
+        if reply["status"] == "aborted":
+            self.session.ending = describe_stop("the kernel aborted the cell", index)
+            return False
+        if any(payload.get("source") == "ask_exit" for payload in reply.get("payload") or []):
+            self.session.ending = Ending(state=AttemptState.SUCCEEDED)
+            return False
+        return True
+
+    # -- values ---------------------------------------------------------------------------------------------------
+
+    async def _settle_values(self) -> None:
+        """After the parameters: hand the secrets over, and read back which values are really used."""
+        session = self.session
+        if session.secrets_source:
+            reply = await self._execute_silently(session.secrets_source)
+            if reply["status"] != "ok":
+                raise RuntimeError("the kernel refused the secrets")
+        if not session.readback:
+            return
+        reply = await self._execute_silently("", {"values": session.readback})
+        answer = (reply.get("user_expressions") or {}).get("values") or {}
+        if answer.get("status") == "ok":
+            values = parse_readback(answer["data"]["text/plain"])
+            session.values = session.mask.json(values)
+            session.listener.add(EventKind.VALUES, {"values": session.values})
+
+    async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
+        assert self.kernel is not None
+        message = self.kernel.client.execute(code, silent=True, store_history=False, user_expressions=expressions)
+        reply = await self._wait_for_reply(message, self._limit(None))
+        content: dict[str, Any] = reply["content"]
+        return content
+
+    def _speaks_python(self) -> bool:
+        return bool(self.nb.metadata.get("language_info", {}).get("name") == "python")
+
+    # -- waiting --------------------------------------------------------------------------------------------------
+
+    def _cell_limit(self, cell: Any) -> float | None:
+        limit = self.timeout_func(cell) if self.timeout_func is not None and cell is not None else None
+        limit = limit or self.session.cell_timeout or self.timeout
+        return limit if limit and limit > 0 else None
+
+    def _limit(self, cell: Any) -> float | None:
+        """Seconds until the cell's or the run's limit, whichever is first."""
+        limits = [] if cell is None else [self._cell_limit(cell)]
+        if self._deadline is not None:
+            limits.append(max(self._deadline - asyncio.get_running_loop().time(), 0.0))
+        return min((limit for limit in limits if limit is not None), default=None)
+
+    async def _wait_for_reply(self, message: str, limit: float | None) -> dict[str, Any]:
+        """The reply; raises KernelDied, Stop or TimeoutError when one of these is first."""
+        reply = self._replies.setdefault(message, asyncio.get_running_loop().create_future())
+        idle = self._idle.setdefault(message, asyncio.get_running_loop().create_future())
+        assert self.kernel is not None
+        assert self._stop is not None
+        death = self.kernel.death
+        await asyncio.wait({reply, death, self._stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        if death.done() and not reply.done():
+            # Its last words may still be on their way.
+            await asyncio.wait({reply}, timeout=0.2)
+        if reply.done():
+            self._replies.pop(message, None)
+            return reply.result()
+        if death.done():
+            await asyncio.wait({idle}, timeout=0.2)
+            raise KernelDied(death.result())
+        if self._stop.done():
+            raise Stop(self._stop.result())
+        raise TimeoutError
+
+    async def _wait_for_outputs(self, message: str) -> None:
+        """Until everything the cell said has arrived: its ``idle``."""
+        idle = self._idle[message]
+        assert self.kernel is not None
+        await asyncio.wait({idle, self.kernel.death}, timeout=self.iopub_timeout or IOPUB_DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+        if not idle.done() and not self.kernel.death.done():
+            self.narrator.note("the kernel's outputs did not end with its reply: some may be missing", self._cell_of.get(message))
+        self._idle.pop(message, None)
+
+    async def _interrupt(self, message: str) -> None:
+        """Let the cell clean up: interrupt it, and wait for its end within the grace."""
+        assert self.kernel is not None
+        reply, idle = self._replies[message], self._idle[message]
+        await self.kernel.interrupt()
+        done, _ = await asyncio.wait(
+            {reply, self.kernel.death}, timeout=self.session.grace, return_when=asyncio.FIRST_COMPLETED
+        )
+        if reply in done:
+            await asyncio.wait({idle}, timeout=1.0)
+
+    async def _or_stop(self, work: Any) -> Any:
+        assert self._stop is not None
+        task = asyncio.ensure_future(work)
+        await asyncio.wait({task, self._stop}, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+            raise Stop(self._stop.result())
+        return task.result()
+
+    def _watch_for_stop(self, loop: asyncio.AbstractEventLoop) -> list[int]:
+        """Have signals, and the end of the process this belongs to, stop the execution; the signals watched."""
+
+        def stop(reason: str) -> None:
+            if self._stop is not None and not self._stop.done():
+                self._stop.set_result(reason)
+
+        def read_tie(descriptor: int) -> None:
+            if not os.read(descriptor, 4096):
+                loop.remove_reader(descriptor)
+                stop("owner gone")
+
+        watched = []
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            # Outside the main thread (papermill in a running loop) signals are not ours.
+            with suppress(RuntimeError, ValueError, NotImplementedError):
+                loop.add_signal_handler(number, stop, signal.Signals(number).name)
+                watched.append(number)
+        if self.session.tied_descriptor is not None:
+            loop.add_reader(self.session.tied_descriptor, read_tie, self.session.tied_descriptor)
+        return watched
+
+    # -- messages -------------------------------------------------------------------------------------------------
+
+    async def _pump_shell(self) -> None:
+        assert self.kernel is not None
+        while True:
+            message = await self.kernel.client.shell_channel.get_msg(timeout=None)
+            reply = self._replies.get(message["parent_header"].get("msg_id", ""))
+            if reply is not None and not reply.done():
+                reply.set_result(message)
+
+    async def _pump_iopub(self) -> None:
+        assert self.kernel is not None
+        while True:
+            message = await self.kernel.client.iopub_channel.get_msg(timeout=None)
+            parent = message["parent_header"].get("msg_id", "")
+            if message["msg_type"] == "status":
+                state = message["content"]["execution_state"]
+                if state == "idle" and parent in self._idle and not self._idle[parent].done():
+                    self._idle[parent].set_result(None)
+                elif state == "restarting":
+                    self.kernel.note_restart()
+            index = self._cell_of.get(parent)
+            if index is None:
+                continue
+            try:
+                self.process_message(message, self.nb.cells[index], index)
+            except CellExecutionComplete:
+                pass
+            except Exception:
+                # One output that can't be understood must not deafen us to all that follow.
+                self.log.warning("a message of the kernel was not understood: %s", message["msg_type"], exc_info=True)
+
+    def output(self, outs: list[Any], msg: Any, display_id: str | None, cell_index: int) -> Any:
+        """Keep and tell one output; printed text is joined to what the cell printed before."""
+        kind, content = msg["msg_type"], msg["content"]
+        if kind == "stream":
+            self.narrator.print(content["name"], content["text"], cell_index)
+            if not self.output_hook_stack[msg["parent_header"].get("msg_id")]:
+                return self._add_printed(outs, content["name"], content["text"], cell_index)
+        elif kind in ("display_data", "execute_result"):
+            if self.narrator.obey(content, cell_index):
+                return None
+            self.narrator.show(content, cell_index)
+        elif kind == "error":
+            self.narrator.show_error(content, cell_index)
+        self._settle_printed(cell_index, final=True)
+        output = super().output(outs, msg, display_id, cell_index)
+        if output is not None and self.session.mask:
+            mask_output(output, self.session.mask)
+        return output
+
+    def _add_printed(self, outs: list[Any], stream: str, text: str, index: int) -> Any:
+        if self.clear_before_next_output:
+            outs[:] = []
+            self.clear_display_id_mapping(index)
+            self.clear_before_next_output = False
+        printed = self._printed.get(index)
+        if printed is None or printed.stream != stream or not outs or outs[-1] is not printed.output:
+            self._settle_printed(index, final=True)
+            session = self.session
+            printed = PrintedText(stream, limit=session.output_limit, mask=session.mask, log_path=session.log_path)
+            self._printed[index] = printed
+            outs.append(printed.output)
+        printed.add(text)
+        return printed.output
+
+    def _settle_printed(self, index: int, *, final: bool) -> None:
+        printed = self._printed.get(index)
+        if printed is not None and printed.settle(final=final):
+            self.session.saver.mark_dirty(index)
+        if final:
+            self._printed.pop(index, None)
+
+    async def _flush_often(self) -> None:
+        """Twenty times a second, hand on what there is: lines to the journal, outputs to the saver."""
+        beat = 0
+        while True:
+            await asyncio.sleep(FLUSH_INTERVAL)
+            self.narrator.show_partial()
+            self.session.listener.flush()
+            beat += 1
+            if beat % 10 == 0:
+                for index in list(self._printed):
+                    self._settle_printed(index, final=False)
+                self.session.saver.request()
+
+
+def describe_cell(source: str) -> str:
+    """A cell in a few words: papermill's ``papermill_description=``, else its first line."""
+    _, found, rest = source.partition("papermill_description=")
+    if found and rest.split():
+        return rest.split()[0]
+    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
+    return first.lstrip("#%").strip()[:80]

@@ -1,0 +1,73 @@
+"""How an execution ended, in words and as a record."""
+
+from __future__ import annotations
+
+from nbflow.engines.kernel import Death, KernelDied
+from nbflow.engines.session import Ending
+from nbflow.runs import AttemptState, Failure, FailureKind
+
+TRACEBACK_CHARACTERS = 20_000
+MESSAGE_CHARACTERS = 300
+
+
+def _at(cell_index: int | None) -> str:
+    return "" if cell_index is None else f" in cell {cell_index + 1}"
+
+
+def describe_error(ename: str, evalue: str, traceback: str, cell_index: int, number: int) -> Ending:
+    """The reply to cell *cell_index*, the *number*-th that was executed, was an error."""
+    if ename == "SystemExit":
+        if evalue in ("", "0", "None", "False"):
+            return Ending(state=AttemptState.SUCCEEDED)
+        message = f"sys.exit({evalue}){_at(cell_index)}"
+        failure = Failure(kind=FailureKind.EXIT, message=message, ename=ename, evalue=evalue, cell_index=cell_index)
+        return Ending(state=AttemptState.FAILED, failure=failure)
+    first = evalue.strip().split("\n", 1)[0]
+    failure = Failure(
+        kind=FailureKind.EXCEPTION,
+        message=f"{ename}{': ' if first else ''}{first}"[:MESSAGE_CHARACTERS] + _at(cell_index),
+        ename=ename,
+        evalue=evalue[:TRACEBACK_CHARACTERS],
+        traceback=traceback[-TRACEBACK_CHARACTERS:],
+        cell_index=cell_index,
+    )
+    return Ending(state=AttemptState.FAILED, failure=failure)
+
+
+def describe_death(error: KernelDied, cell_index: int | None) -> Ending:
+    """The kernel's process ended by itself: the attempt is lost, whatever its exit status."""
+    death: Death = error.death
+    kind = FailureKind.OUT_OF_MEMORY if death.out_of_memory else FailureKind.KERNEL_DIED
+    why = "out of memory" if death.out_of_memory else death.describe()
+    failure = Failure(
+        kind=kind, message=f"the kernel died{_at(cell_index)}: {why}", cell_index=cell_index, signal=death.signal
+    )
+    return Ending(state=AttemptState.LOST, failure=failure)
+
+
+def describe_timeout(kind: FailureKind, limit: float, cell_index: int | None) -> Ending:
+    """A limit was reached; *limit* is in seconds."""
+    what = "the run" if kind is FailureKind.RUN_TIMEOUT else "cell"
+    option = "--timeout" if kind is FailureKind.RUN_TIMEOUT else "--cell-timeout"
+    if cell_index is None:
+        text = f"the run reached its limit of {limit:g} s ({option})"
+    elif kind is FailureKind.RUN_TIMEOUT:
+        text = f"{what} reached its limit of {limit:g} s{_at(cell_index)} ({option})"
+    else:
+        text = f"cell {cell_index + 1} reached its limit of {limit:g} s ({option})"
+    return Ending(state=AttemptState.TIMED_OUT, failure=Failure(kind=kind, message=text, cell_index=cell_index))
+
+
+def describe_stop(reason: str, cell_index: int | None) -> Ending:
+    """Somebody ended the attempt: a signal, or the end of the process it belonged to."""
+    if reason == "owner gone":
+        failure = Failure(
+            kind=FailureKind.LOST,
+            message=f"stopped{_at(cell_index)}: the process that started the run is gone",
+            cell_index=cell_index,
+        )
+        return Ending(state=AttemptState.LOST, failure=failure)
+    failure = Failure(
+        kind=FailureKind.CANCELLED, message=f"stopped by {reason}{_at(cell_index)}", cell_index=cell_index, signal=reason
+    )
+    return Ending(state=AttemptState.CANCELLED, failure=failure)

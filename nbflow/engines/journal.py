@@ -1,0 +1,116 @@
+"""The journal of an attempt: ``events.jsonl``, appended by the runner alone and read by everybody.
+
+The runner holds an exclusive lock on the file for its whole life, so that "is it still running?" has an answer
+that no clock and no process table can spoil.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from nbflow.errors import ConflictError
+from nbflow.events import Event, EventKind, decode_event, encode_event
+
+FILE_NAME = "events.jsonl"
+READ_SIZE = 1 << 20
+
+
+def get_attempt_folder(home: Path, run_id: str, number: int) -> Path:
+    """Where attempt *number* of a run keeps its journal, its executed notebook and its kernel's stderr."""
+    return home / "runs" / run_id[:2] / run_id / f"a{number}"
+
+
+class Journal:
+    """Appends numbered events; buffered until :meth:`flush`.
+
+    Raises ConflictError when the attempt has begun before: whatever launches it twice is refused here at last.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE_NAME
+        self._file = open(self.path, "ab", buffering=0, opener=_open_private)  # noqa: SIM115
+        self._buffer: list[bytes] = []
+        self._number = 0
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(self._file.fileno()).st_size:
+                raise ConflictError(f"{self.path}: this attempt has begun before")
+        except BlockingIOError:
+            self._file.close()
+            raise ConflictError(f"{self.path}: this attempt is running elsewhere") from None
+        except ConflictError:
+            self._file.close()
+            raise
+
+    def add(self, kind: EventKind, data: Mapping[str, Any] | None = None) -> None:
+        """Number the event and keep it for the next flush."""
+        self._number += 1
+        self._buffer.append(
+            encode_event(Event(number=self._number, kind=kind, time=datetime.now(UTC), data=data or {}))
+        )
+
+    def flush(self) -> None:
+        """Hand what is kept to the operating system: it survives the death of this process."""
+        if self._buffer:
+            data = b"".join(self._buffer)
+            self._buffer.clear()
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+
+    def sync(self) -> None:
+        """Flush, and have it survive the death of the machine."""
+        self.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        if not self._file.closed:
+            self.flush()
+            self._file.close()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def _open_private(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a runner holds the journal: proof that the attempt lives. False where there is none."""
+    try:
+        with open(folder / FILE_NAME, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def read_journal(folder: Path, *, attempt: int, offset: int = 0) -> Iterator[Event]:
+    """Whole events behind *offset*, as many as there are now; a line that is still being written waits for later."""
+    try:
+        file = open(folder / FILE_NAME, "rb")  # noqa: SIM115
+    except OSError:
+        return
+    with file:
+        file.seek(offset)
+        rest = b""
+        while block := file.read(READ_SIZE):
+            lines = (rest + block).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                offset += len(line) + 1
+                event = decode_event(line, attempt=attempt, offset=offset)
+                if event is not None:
+                    yield event

@@ -1,0 +1,125 @@
+"""Turns what a kernel says into events: lines, displayed values, recorded results, renames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from nbflow.engines.lines import LineSplitter
+from nbflow.engines.session import Session
+from nbflow.events import EventKind
+
+RESULT_MIME = "application/vnd.nbflow.result+json"
+CONTROL_MIME = "application/vnd.nbflow.control+json"
+SCRAP_PREFIX = "application/scrapbook.scrap."
+SHOWN_CHARACTERS = 2_000
+LAST_LINE_CHARACTERS = 200
+
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
+_RICHEST = ("image/png", "image/svg+xml", "image/jpeg", "text/html", "text/markdown", "text/latex", "application/json")
+
+
+def strip_ansi(text: str) -> str:
+    """*text* without terminal control sequences."""
+    return _ANSI.sub("", text)
+
+
+class Narrator:
+    """Adds to the session's listener what the cells print, show and record, secrets masked."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+        self._splitters: dict[str, LineSplitter] = {}
+        self._cells: dict[str, int] = {}
+
+    def print(self, stream: str, text: str, cell: int) -> None:
+        """The cell printed *text*; whole lines become an event at once, the rest waits for :meth:`show_partial`."""
+        splitter = self._splitters.setdefault(stream, LineSplitter())
+        if self._cells.get(stream, cell) != cell:
+            self._add_lines(stream, [line for line in [splitter.finish()] if line is not None], self._cells[stream])
+        self._cells[stream] = cell
+        self._add_lines(stream, splitter.feed(text), cell)
+
+    def _add_lines(self, stream: str, lines: list[str], cell: int) -> None:
+        if not lines:
+            return
+        mask = self._session.mask
+        if mask:
+            lines = mask.text("\n".join(lines)).split("\n")
+        self._session.log_lines += len(lines)
+        for line in reversed(lines):
+            if line.strip():
+                self._session.last_line = strip_ansi(line)[:LAST_LINE_CHARACTERS]
+                break
+        self._session.listener.add(EventKind.LOG, {"stream": stream, "lines": lines, "cell": cell})
+
+    def show_partial(self) -> None:
+        """Tell the unfinished lines that changed: progress bars and prompts."""
+        for stream, splitter in self._splitters.items():
+            line = splitter.peek()
+            if line is not None:
+                partial = self._session.mask.text(line, final=False)
+                data = {"stream": stream, "lines": [], "partial": partial, "cell": self._cells[stream]}
+                self._session.listener.add(EventKind.LOG, data)
+
+    def finish_lines(self) -> None:
+        """The cell is over: what it left without a newline is a line too."""
+        for stream, splitter in self._splitters.items():
+            line = splitter.finish()
+            if line is not None:
+                self._add_lines(stream, [line], self._cells[stream])
+
+    def note(self, text: str, cell: int | None = None) -> None:
+        """A line of nbflow's own."""
+        data = {"stream": "nbflow", "lines": self._session.mask.text(text).split("\n"), "cell": cell}
+        self._session.listener.add(EventKind.LOG, data)
+
+    def show(self, content: Mapping[str, Any], cell: int) -> None:
+        """The cell displayed a value: a result, a scrap, or something to look at."""
+        data = content.get("data") or {}
+        if RESULT_MIME in data:
+            record = data[RESULT_MIME]
+            self._add_result(str(record.get("name")), record.get("value"))
+            return
+        scrap = self._find_scrap(data)
+        if scrap is not None:
+            self._add_result(*scrap)
+            return
+        text = data.get("text/plain")
+        if text is None:
+            return
+        text = self._session.mask.text("".join(text))[:SHOWN_CHARACTERS]
+        mime = next((mime for mime in _RICHEST if mime in data), "text/plain")
+        self._session.listener.add(EventKind.OUTPUT, {"text": text, "cell": cell, "mime": mime})
+
+    def show_error(self, content: Mapping[str, Any], cell: int) -> None:
+        """The cell raised."""
+        text = strip_ansi("\n".join(content.get("traceback") or []))
+        text = text or f"{content.get('ename')}: {content.get('evalue')}"
+        text = self._session.mask.text(text)[-SHOWN_CHARACTERS * 5 :]
+        self._session.listener.add(EventKind.OUTPUT, {"text": text, "cell": cell, "mime": "error"})
+
+    def _find_scrap(self, data: Mapping[str, Any]) -> tuple[str, Any] | None:
+        """scrapbook's ``glue``: a MIME type of its own around ``{"name", "data", "encoder"}``."""
+        for mime, value in data.items():
+            if mime.startswith(SCRAP_PREFIX) and isinstance(value, Mapping) and "name" in value:
+                return str(value["name"]), value.get("data")
+        return None
+
+    def _add_result(self, name: str, value: Any) -> None:
+        value = self._session.mask.json(value)
+        self._session.results[name] = value
+        self._session.listener.add(EventKind.RESULT, {"name": name, "value": value})
+
+    def obey(self, content: Mapping[str, Any], cell: int) -> bool:
+        """Whether the message was the notebook's word to nbflow (``current_run().rename`` and ``log``), now carried out."""
+        control = (content.get("data") or {}).get(CONTROL_MIME)
+        if not isinstance(control, Mapping):
+            return False
+        if control.get("action") == "rename":
+            self._session.name = self._session.mask.text(str(control.get("name")))[:200]
+            self._session.listener.add(EventKind.RENAMED, {"name": self._session.name})
+        elif control.get("action") == "log":
+            self.note(str(control.get("text")), cell)
+        return True

@@ -1,0 +1,96 @@
+"""nbflow as an engine of papermill: ``papermill --engine nbflow in.ipynb out.ipynb``.
+
+nbflow's own runs come through here too: the runner of an attempt calls papermill's ``execute_notebook`` with this
+engine and a :class:`~nbflow.engines.session.Session`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.engines import Engine, NotebookExecutionManager
+from papermill.log import logger
+
+from nbflow.engines.client import FlowClient
+from nbflow.engines.session import Session
+from nbflow.runs import AttemptState, FailureKind
+
+
+class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]
+    """papermill's record of an execution, with what it says made true; it writes nothing by itself."""
+
+    SKIPPED = "skipped"
+
+    def save(self, **_: Any) -> None:
+        """Saving is the session's saver's work."""
+
+    def cell_skipped(self, cell: Any, cell_index: int) -> None:
+        """The cell has nothing to execute, or is tagged ``skip-execution``."""
+        cell.metadata.papermill["status"] = self.COMPLETED if cell.cell_type != "code" else self.SKIPPED
+        if self.pbar:
+            self.pbar.update(1)
+
+    def notebook_complete(self, **_: Any) -> None:
+        """Cells that were never reached stay ``pending``: papermill would call them completed."""
+        self.end_time = self.now()
+        record = self.nb.metadata.papermill
+        record["end_time"] = self.end_time.isoformat()
+        record["duration"] = (self.end_time - self.start_time).total_seconds()
+        self.complete_pbar()
+        self.cleanup_pbar()
+
+
+class NbflowEngine(Engine):  # type: ignore[misc]
+    """Executes a notebook with :class:`FlowClient`."""
+
+    @classmethod
+    def execute_notebook(
+        cls,
+        nb: Any,
+        kernel_name: str,
+        output_path: str | None = None,
+        progress_bar: bool = True,
+        log_output: bool = False,
+        autosave_cell_every: int = 30,
+        nbflow_session: Session | None = None,
+        **options: Any,
+    ) -> Any:
+        """Execute *nb* in place. Without a session (papermill's own call) errors are raised as papermill expects."""
+        record = ExecutionRecord(nb, progress_bar=progress_bar, log_output=log_output)
+        record.notebook_start()
+        session = nbflow_session or Session(
+            start_timeout=options.get("start_timeout") or 60.0, cell_timeout=options.get("execution_timeout")
+        )
+        session.notebook = nb
+        if session.paths:
+            record.nb.metadata.papermill["input_path"], record.nb.metadata.papermill["output_path"] = session.paths
+        if session.make_saver is not None:
+            session.saver = session.make_saver(nb)
+        session.saver.request()
+        try:
+            FlowClient(record, session, kernel_name=kernel_name or "", log=logger).execute()
+        finally:
+            ending = session.ending
+            if ending is None or ending.state is not AttemptState.SUCCEEDED:
+                record.nb.metadata.papermill["exception"] = True
+            record.cleanup_pbar()
+            record.notebook_complete()
+        if nbflow_session is None:
+            _raise_as_papermill(session)
+        return record.nb
+
+
+def _raise_as_papermill(session: Session) -> None:
+    ending = session.ending
+    if ending is None or ending.failure is None:
+        return
+    match ending.failure.kind:
+        case FailureKind.KERNEL_DIED | FailureKind.OUT_OF_MEMORY:
+            raise DeadKernelError(ending.failure.message)
+        case FailureKind.CELL_TIMEOUT | FailureKind.RUN_TIMEOUT:
+            raise CellTimeoutError(ending.failure.message)
+        case FailureKind.CANCELLED | FailureKind.LOST:
+            raise KeyboardInterrupt(ending.failure.message)
+        case _:
+            return  # papermill finds the error in the outputs

@@ -1,0 +1,341 @@
+"""The project: where configuration, store, engine and dispatcher come together. Every surface goes through it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nbflow.config import Config, load_config, to_environment
+from nbflow.errors import ConflictError, UsageError, WaitTimeout
+from nbflow.events import Event
+from nbflow.flows import FlowVersion, check_name
+from nbflow.parameters import Finding, Values
+from nbflow.ports import Engine, RunFilter, Store
+from nbflow.project.loading import LoadedFlow, load_file, load_flow
+from nbflow.project.pairs import KeyValues
+from nbflow.runs import RunOptions, RunRecord, RunState
+
+if TYPE_CHECKING:
+    from nbflow.dispatcher import Dispatcher
+    from nbflow.project.submission import Parent
+
+__all__ = ["KeyValues", "LoadedFlow", "Project"]
+
+POLL = 0.1
+
+
+class Project:
+    """A store and what can be done with it. Nothing is opened before it is needed; safe to use from several threads."""
+
+    def __init__(self, config: Config, *, store: Store | None = None, engine: Engine | None = None) -> None:
+        self.config = config
+        self.kv = KeyValues(lambda: self.store)
+        self._store = store
+        self._engine = engine
+        self._dispatcher: Dispatcher | None = None
+        self._lock = threading.RLock()
+
+    @classmethod
+    def open(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Project:
+        """The project that the environment and the working directory name. Raises ConfigError."""
+        return cls(load_config(os.environ if environ is None else environ, cwd or Path.cwd()))
+
+    @property
+    def store(self) -> Store:
+        """Opened at its first use; what dead processes left behind is brought to its end then."""
+        with self._lock:
+            if self._store is None:
+                from nbflow.project.recovery import settle
+                from nbflow.stores import open_store
+
+                self._store = open_store(self.config.database, home=self.config.home)
+                settle(self._store, self.config)
+            return self._store
+
+    def close(self) -> None:
+        """Stop executing (what still runs here is ended) and let the store go."""
+        with self._lock:
+            dispatcher, self._dispatcher = self._dispatcher, None
+            store, self._store = self._store, None
+        if dispatcher is not None:
+            dispatcher.close()
+        if store is not None:
+            store.close()
+
+    def __enter__(self) -> Project:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- flows ----------------------------------------------------------------------------------------------------
+
+    def load(self, reference: str | os.PathLike[str], *, version: int | None = None) -> LoadedFlow:
+        """A flow by path or registered name. Raises NotebookError or NotFoundError."""
+        return load_flow(reference, lambda: self.store, version=version)
+
+    def register(
+        self, path: str | os.PathLike[str], *, project: str, name: str | None = None
+    ) -> tuple[FlowVersion, bool]:
+        """Keep the notebook as a version of ``project/name``; whether that is a new one."""
+        flow = load_file(path)
+        name = check_name(flow.label if name is None else name, "flow name")
+        check_name(project, "project")
+        before = [version.number for version in self.store.list_versions(project, name)]
+        self.store.put_notebook(flow.notebook.hash, flow.notebook.content)
+        version = self.store.register_flow(
+            project=project,
+            name=name,
+            notebook_hash=flow.notebook.hash,
+            schema=flow.declaration.json_schema(),
+            source_path=str(flow.source_path),
+            now=datetime.now(UTC),
+        )
+        return version, version.number not in before
+
+    def find_drift(self, version: FlowVersion) -> list[Finding]:
+        """How the file that was registered differs from its version now."""
+        from nbflow.project.recovery import find_drift
+
+        return find_drift(version)
+
+    def list_flows(self, project: str | None = None) -> list[FlowVersion]:
+        return self.store.list_flows(project)
+
+    def list_versions(self, project: str, name: str) -> list[FlowVersion]:
+        return self.store.list_versions(project, name)
+
+    def remove_flow(self, project: str, name: str) -> None:
+        self.store.remove_flow(project, name)
+
+    # -- runs -----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self,
+        flow: LoadedFlow,
+        values: Mapping[str, Any],
+        options: RunOptions = RunOptions(),  # noqa: B008 - frozen
+        *,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        skip_completed: bool = False,
+        detach: bool = False,
+        parent: Parent | None = None,
+    ) -> RunRecord:
+        """Check everything, record a run, and have it executed: by this process, or, *detach*\\ ed, by one of its own.
+
+        Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
+        """
+        return self._submit(flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent)
+
+    def _submit(
+        self,
+        flow: LoadedFlow,
+        values: Values,
+        options: RunOptions,
+        name: str | None,
+        tags: Sequence[str],
+        skip_completed: bool,
+        detach: bool,
+        parent: Parent | None,
+    ) -> RunRecord:
+        from nbflow.project.submission import prepare_run
+
+        now = datetime.now(UTC)
+        request = prepare_run(flow, values, options, name=name, tags=tags, parent=parent, now=now)
+        run = request.run
+        if skip_completed and run.identity:
+            done = self.store.list_runs(RunFilter(states=(RunState.COMPLETED,), identity=run.identity, limit=1))
+            if done:
+                return self._skip(run, done[0], flow)
+        self.store.put_notebook(run.notebook_hash, flow.notebook.content)
+        if detach:
+            self.store.add_runs([run])
+            self._spawn_worker(run.id, request.secrets)
+            return self.store.get_run(run.id)
+        dispatcher = self.start_dispatcher()
+        self.store.add_runs([replace(run, tied_to=dispatcher.id)])
+        dispatcher.expect(run, request.secrets)
+        return self.store.get_run(run.id)
+
+    def _skip(self, run: RunRecord, done: RunRecord, flow: LoadedFlow) -> RunRecord:
+        self.store.put_notebook(run.notebook_hash, flow.notebook.content)
+        skipped = replace(
+            run,
+            state=RunState.SKIPPED,
+            ended=run.created,
+            reused_run_id=done.id,
+            values=done.values,
+            results=done.results,
+            output_path=done.output_path,
+            message=f"run {done.id} completed with the same notebook, values and kernel",
+        )
+        self.store.add_runs([skipped])
+        return self.store.get_run(run.id)
+
+    def start_dispatcher(self) -> Dispatcher:
+        """The dispatcher of this process: a background thread, started once, that executes what is submitted here."""
+        from nbflow.dispatcher import Dispatcher
+
+        with self._lock:
+            if self._dispatcher is None:
+                config = self.config
+                dispatcher = Dispatcher(
+                    self.store,
+                    self._engine or self._make_engine(),
+                    folder_of=self.get_attempt_folder,
+                    lease=config.lease,
+                    grace=config.grace,
+                )
+                dispatcher.start()
+                self._dispatcher = dispatcher
+            return self._dispatcher
+
+    def _make_engine(self) -> Engine:
+        from nbflow.engines.local import LocalEngine
+        from nbflow.kernels.processes import Spawner
+
+        config = self.config
+        settings = {
+            "grace": config.grace,
+            "output_limit": config.output_limit,
+            "fork_server": config.fork_server,
+            "environment": to_environment(config),
+        }
+        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload)
+        return LocalEngine(spawner, slots=config.slots, settings=settings)
+
+    def get_attempt_folder(self, run_id: str, number: int) -> Path:
+        from nbflow.engines.journal import get_attempt_folder
+
+        return get_attempt_folder(self.config.home, run_id, number)
+
+    def _spawn_worker(self, run_id: str, secrets: Mapping[str, str]) -> int:
+        from nbflow.project.worker import spawn_worker
+
+        return spawn_worker(self.config, run_id, secrets)
+
+    def get_run(self, run_id: str) -> RunRecord:
+        """By id, or an unambiguous beginning of it. Raises NotFoundError."""
+        return self.store.get_run(run_id)
+
+    def list_runs(self, wanted: RunFilter) -> list[RunRecord]:
+        return self.store.list_runs(wanted)
+
+    def read_events(self, run_id: str, *, after: str | None = None) -> list[Event]:
+        """What happened so far, behind token *after*."""
+        from nbflow.project.watching import read_events
+
+        return list(read_events(self.config.home, self.store.get_run(run_id), after=after))
+
+    def watch(self, run_id: str, *, after: str | None = None) -> Iterator[Event]:
+        """What happens, as it happens; ends with the STATE event of the run's terminal state."""
+        from nbflow.project.watching import watch
+
+        run_id = self.store.get_run(run_id).id
+        return watch(self.config.home, self.store, run_id, after=after, pause=partial(self._pause, run_id))
+
+    def _pause(self, run_id: str, seconds: float) -> None:
+        dispatcher = self._dispatcher
+        if dispatcher is not None and dispatcher.expects(run_id):
+            dispatcher.wait_for_change(run_id, seconds)
+        else:
+            threading.Event().wait(seconds)
+        if dispatcher is not None and dispatcher.error is not None:
+            raise dispatcher.error
+
+    def wait(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
+        """The run in its terminal state. Raises WaitTimeout when it is not there after *timeout* seconds."""
+        import time
+
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while not (run := self.store.get_run(run_id)).state.is_terminal:
+            left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+            if left <= 0:
+                raise WaitTimeout(f"run {run.id} is still {run.state} after {timeout:g} s; it goes on", run_id=run.id)
+            self._pause(run.id, left)
+        return run
+
+    def cancel(self, run_id: str, *, reason: str = "user", hurry: bool = False) -> RunRecord:
+        """Ask for the end of a run and of its descendants. *hurry*: leave its kernel no time to clean up."""
+        run = self.store.get_run(run_id)
+        if run.state.is_terminal:
+            return run
+        self.store.request_cancel([run.id], reason=reason, now=datetime.now(UTC))
+        if self._dispatcher is not None:
+            self._dispatcher.cancel_soon(run.id, hurry=hurry)
+        return self.store.get_run(run.id)
+
+    def retry(self, run_id: str, *, detach: bool = False) -> RunRecord:
+        """One more attempt at a run that ended otherwise than completed. Raises ConflictError."""
+        run = self.store.get_run(run_id)
+        flow = self._reload(run)
+        if any(parameter.secret and parameter.name in run.parameters for parameter in flow.declaration.parameters):
+            raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
+        run = self.store.retry_run(run.id, now=datetime.now(UTC))
+        if detach:
+            self._spawn_worker(run.id, {})
+            return run
+        dispatcher = self.start_dispatcher()
+        self.store.tie_run(run.id, dispatcher.id)
+        dispatcher.expect(run, {})
+        return self.store.get_run(run.id)
+
+    def rerun(
+        self,
+        run_id: str,
+        values: Mapping[str, Any] | None = None,
+        *,
+        options: RunOptions | None = None,
+        name: str | None = None,
+        tags: Sequence[str] | None = None,
+        detach: bool = False,
+    ) -> RunRecord:
+        """A new run of the same notebook with the same values, some of them replaced."""
+        run = self.store.get_run(run_id)
+        flow = self._reload(run)
+        secret = {parameter.name for parameter in flow.declaration.parameters if parameter.secret}
+        same = {key: value for key, value in run.parameters.items() if key not in secret and key not in (values or {})}
+        kept = dict(flow.declaration.restore(same).typed)
+        options = options or replace(run.options, output=None)
+        return self.submit(
+            flow, {**kept, **(values or {})}, options, name=name, tags=run.tags if tags is None else tags, detach=detach
+        )
+
+    def _reload(self, run: RunRecord) -> LoadedFlow:
+        """The flow as it was when the run was submitted."""
+        from nbflow.flows import split_name
+        from nbflow.notebooks import read_notebook
+
+        notebook = read_notebook(self.store.get_notebook(run.notebook_hash))
+        version = None
+        if run.flow is not None:
+            versions = self.store.list_versions(*split_name(run.flow))
+            version = next((found for found in versions if found.number == run.flow_version), None)
+        source = Path(run.source_path)
+        return LoadedFlow(label=run.flow or source.stem, notebook=notebook, source_path=source, version=version)
+
+    def write_report(self, run_id: str, path: Path | None = None) -> Path:
+        """The executed notebook as an HTML page. Raises MissingExtraError without nbconvert."""
+        from nbflow.engines.report import write_report
+
+        run = self.store.get_run(run_id)
+        if run.output_path is None or not Path(run.output_path).exists():
+            raise UsageError(f"run {run.id} left no executed notebook to report on")
+        executed = Path(run.output_path)
+        return write_report(executed, path or executed.with_suffix(".html"))
+
+    def prune(self, *, before: datetime) -> int:
+        """Forget the runs that ended before then, with their folders; how many."""
+        import shutil
+
+        pruned = self.store.prune(before=before)
+        for run_id in pruned:
+            shutil.rmtree(self.get_attempt_folder(run_id, 1).parent, ignore_errors=True)
+        return len(pruned)

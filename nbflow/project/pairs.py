@@ -1,0 +1,94 @@
+"""Key-value pairs: small JSON values that outlive runs, such as the bookkeeping of a backfill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from nbflow.errors import NotFoundError, UsageError
+from nbflow.parameters.values import dumps_exact
+from nbflow.ports import Store
+
+MAX_KEY = 500
+MAX_VALUE = 512 * 1024
+
+
+class KeyValues:
+    """The pairs of a store, as a mapping whose every operation is one transaction."""
+
+    def __init__(self, get_store: Callable[[], Store]) -> None:
+        self._get_store = get_store
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value, or *default*."""
+        try:
+            return self[key]
+        except KeyError:
+            return default
+
+    def set(self, key: str, value: Any) -> None:
+        """Raises UsageError for a value that is not JSON or larger than 512 KiB."""
+        _check_value(key, value)
+        self._get_store().kv_set(_check_key(key), value, now=datetime.now(UTC))
+
+    def update(self, key: str, change: Callable[[Any], Any], *, default: Any = None) -> Any:
+        """Store ``change(current)`` and return it, with no other writer in between.
+
+        >>> nbflow.kv.update("days done", lambda days: [*days, "2026-01-31"], default=[])  # doctest: +SKIP
+        """
+
+        def checked(current: Any) -> Any:
+            value = change(current)
+            _check_value(key, value)
+            return value
+
+        return self._get_store().kv_update(_check_key(key), checked, default=default, now=datetime.now(UTC))
+
+    def delete(self, key: str) -> bool:
+        """Whether it was there."""
+        return self._get_store().kv_delete(key)
+
+    def list(self, prefix: str = "") -> dict[str, Any]:
+        """The pairs whose key begins with *prefix*, by key."""
+        return self._get_store().kv_list(prefix)
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return self._get_store().kv_get(key)
+        except NotFoundError:
+            raise KeyError(key) from None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self.set(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        if not self.delete(key):
+            raise KeyError(key)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and key in self._get_store().kv_list(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.list())
+
+    def __len__(self) -> int:
+        return len(self.list())
+
+    def __repr__(self) -> str:
+        return f"<key-value pairs: {len(self)}>"
+
+
+def _check_key(key: str) -> str:
+    if not isinstance(key, str) or not key or len(key) > MAX_KEY or not key.isprintable():
+        raise UsageError(f"key {key!r}: expected 1 to {MAX_KEY} printable characters")
+    return key
+
+
+def _check_value(key: str, value: Any) -> None:
+    try:
+        text = dumps_exact(value)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UsageError(f"key {key!r}: the value is not JSON: {error}") from None
+    if len(text) > MAX_VALUE:
+        raise UsageError(f"key {key!r}: the value has {len(text):,} bytes; at most {MAX_VALUE:,}: store a path instead")

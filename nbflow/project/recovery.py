@@ -1,0 +1,63 @@
+"""What is put right when a store is opened: runs whose processes died, flows whose files moved on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+from nbflow.config import Config
+from nbflow.dispatcher import describe_process, is_alive, recover
+from nbflow.engines.journal import get_attempt_folder
+from nbflow.engines.local import LocalEngine
+from nbflow.errors import NbflowError
+from nbflow.flows import FlowVersion
+from nbflow.parameters import Finding
+from nbflow.ports import Store
+from nbflow.project.loading import load_file
+
+PATIENCE = 3.0
+"""Seconds that the processes of a dead owner get to be gone; the guardian needs two at the most."""
+
+
+def settle(store: Store, config: Config) -> None:
+    """End what dead processes of this host left behind. Quick where nothing is: one query."""
+    now = datetime.now(UTC)
+    if all(is_alive(dispatcher, lease=config.lease, now=now) for dispatcher in store.list_dispatchers()):
+        known = {dispatcher.id for dispatcher in store.list_dispatchers()}
+        if all(attempt.owner in known for attempt in store.list_open_attempts()):
+            return
+    owner = describe_process(serves_all=False, now=now)
+    store.add_dispatcher(owner)
+    engine = LocalEngine(None, slots=0)
+    try:
+        folder_of = partial(get_attempt_folder, config.home)
+        lease = timedelta(seconds=config.lease)
+        waiting = {a.id: a for a in recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now)}
+        deadline = time.monotonic() + PATIENCE
+        while waiting and time.monotonic() < deadline:
+            for report in engine.poll():
+                if report.outcome is not None and report.attempt_id in waiting:
+                    store.finish_attempt(waiting.pop(report.attempt_id), report.outcome, now=datetime.now(UTC))
+            if waiting:
+                threading.Event().wait(0.05)
+    finally:
+        # What still lives is left to the next one that looks: its owner is nobody now.
+        with suppress(NbflowError):
+            store.remove_dispatcher(owner.id, now=datetime.now(UTC))
+
+
+def find_drift(version: FlowVersion) -> list[Finding]:
+    """How the registered file differs from its version now; empty where it does not."""
+    from nbflow.parameters.check import describe_drift
+
+    path = Path(version.source_path)
+    try:
+        flow = load_file(path)
+    except NbflowError as error:
+        message = f"{version.full_name}: its file can't be read any more: {error}"
+        return [Finding(rule="drift", severity="warning", message=message)]
+    return describe_drift(version.schema, flow.declaration.json_schema(), version.notebook_hash, flow.notebook.hash)
