@@ -1,0 +1,242 @@
+"""Processes that leave nothing behind: start one under a guardian, see its end at once, end all that it started."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+from nbflow.kernels import linux, wire
+from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
+
+ANSWER_LIMIT = 2.0
+"""Seconds in which a warm server has to answer; after that the ordinary launcher is used."""
+_COLD_LIMIT = 30.0
+
+# A guardian imports nothing but these few modules: neither site-packages nor nbflow's own ``__init__`` are wanted.
+_COLD_GUARDIAN = """\
+import sys, types
+package = sys.modules["nbflow"] = types.ModuleType("nbflow")
+package.__path__ = [sys.argv[1]]
+from nbflow.kernels.guardian import main
+main(int(sys.argv[2]))
+"""
+
+
+class NoAnswer(OSError):
+    """A server or guardian went away, or did not answer in time."""
+
+
+class Child:
+    """A program under a guardian, much like a Popen. What it knows of the exit comes from the guardian, at once."""
+
+    def __init__(self, channel: socket.socket, link: socket.socket | None, reply: Mapping[str, Any]) -> None:
+        self.pid: int = reply["pid"]
+        self.forked: bool = reply["forked"]
+        """Whether it began in a fork of warm imports."""
+        self.why: str = reply["why"]
+        """Why not, where that is so."""
+        self.returncode: int | None = None
+        """As Popen has it: -9 after SIGKILL. Known once poll or wait saw it."""
+        self._channel = channel
+        self._link = link
+        self._lock = threading.Lock()
+
+    def fileno(self) -> int:
+        """Readable when poll has news; -1 once the exit is known."""
+        return self._channel.fileno()
+
+    def poll(self) -> int | None:
+        """The exit code, or None while it runs."""
+        with self._lock:
+            if self.returncode is None and _is_readable(self._channel, 0.0):
+                self._learn_exit()
+            return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """The exit code, when it comes. Raises subprocess.TimeoutExpired."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            left = None if deadline is None else deadline - time.monotonic()
+            if timeout is not None and left is not None and left <= 0:
+                raise subprocess.TimeoutExpired(f"process {self.pid}", timeout)
+            with suppress(OSError, ValueError):  # another thread learned the exit and closed the channel
+                _is_readable(self._channel, left)
+        return code
+
+    async def wait_async(self) -> int:
+        """The exit code, when it comes; for use in an event loop."""
+        loop = asyncio.get_running_loop()
+        while (code := self.poll()) is None:
+            # A duplicate, since a loop allows one reader for a descriptor and there may be several waiters.
+            ear = os.dup(self._channel.fileno())
+            news: asyncio.Future[None] = loop.create_future()
+            try:
+                loop.add_reader(ear, _wake, news)
+                await news
+            except NotImplementedError:
+                await asyncio.sleep(0.05)
+            finally:
+                with suppress(NotImplementedError):
+                    loop.remove_reader(ear)
+                os.close(ear)
+        return code
+
+    def send_signal(self, signum: int) -> None:
+        """To the child's process group; nothing happens when it has ended."""
+        if self.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(self.pid, signum)
+
+    def kill_tree(self, *, grace: float = 0.0) -> None:
+        """SIGTERM to the child now, and SIGKILL to all that it ever started after *grace* seconds.
+
+        Returns at once; the guardian sees to it, whatever happens to this process.
+        """
+        with self._lock, suppress(OSError):
+            if self.returncode is None:
+                wire.send(self._channel, {"grace": grace})
+
+    def close(self) -> None:
+        """Let go: a tied child ends with all that it started, a detached one goes on."""
+        with self._lock:
+            self._close()
+
+    def _learn_exit(self) -> None:
+        try:
+            received = wire.receive(self._channel)
+        except OSError:
+            received = None
+        # Without a last word the guardian was killed, and its programs with it.
+        self.returncode = -int(signal.SIGKILL) if received is None else int(received[0]["exit"])
+        self._close()
+
+    def _close(self) -> None:
+        self._channel.close()
+        if self._link is not None:
+            self._link.close()
+
+
+def python_module(module: str, *arguments: str) -> list[str]:
+    """A command line that runs a module of ours; the working directory is kept off its ``sys.path``."""
+    return [sys.executable, "-P", "-m", module, *arguments]
+
+
+def begin(
+    link: socket.socket,
+    program: Program,
+    *,
+    stdio: Sequence[int | None],
+    tied: bool,
+    linked: bool,
+    why: str = "",
+    limit: float = ANSWER_LIMIT,
+    owned: bool = True,
+) -> Child:
+    """Have the guardian at the other end of *link* start a program.
+
+    *linked* programs can ask their guardian for more. *owned*: the link is closed with the child. Raises OSError for
+    what stopped the program, NoAnswer where the guardian is silent.
+    """
+    ours, theirs = socket.socketpair()
+    with ExitStack() as stack:
+        stack.callback(theirs.close)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        stack.callback(os.close, nothing)
+        descriptors = [nothing if item is None else item for item in stdio]
+        message = {**program.to_message(), "tied": tied, "link": linked, "why": why}
+        link.settimeout(limit)
+        ours.settimeout(limit)
+        try:
+            wire.send(link, message, [theirs.fileno(), *descriptors])
+            theirs.close()
+            received = wire.receive(ours)
+        except OSError as error:
+            ours.close()
+            raise NoAnswer(f"no answer within {limit:g} s") from error
+    if received is None:
+        ours.close()
+        raise NoAnswer("the guardian went away")
+    reply = received[0]
+    if "error" in reply:
+        ours.close()
+        raise OSError(*reply["error"])
+    return Child(ours, link if owned else None, reply)
+
+
+def open_cold_guardian() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    """A guardian of its own, started in a few milliseconds, for programs that are to be executed."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        root = str(Path(__file__).resolve().parents[1])
+        process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _COLD_GUARDIAN, root, str(theirs.fileno())],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            cwd="/",
+        )
+    return ours, process
+
+
+def find_own_guardian(environ: Mapping[str, str]) -> int | None:
+    """The descriptor of this process's link to its own guardian, where it was started with one."""
+    descriptor, _, pid = environ.get(GUARDIAN_VARIABLE, "").partition(":")
+    if not descriptor.isdigit() or pid != str(os.getpid()):  # inherited by mistake
+        return None
+    with suppress(OSError):
+        os.set_inheritable(int(descriptor), False)
+        return int(descriptor)
+    return None
+
+
+class AdoptedChild:
+    """A detached program that an earlier process started, looked after by its pid."""
+
+    def __init__(self, pid: int, started: float | None) -> None:
+        """*started* is its ``process_start_time``, so that a reused pid is not taken for it."""
+        self.pid = pid
+        self._started = started
+
+    def poll(self) -> bool:
+        """Whether it has ended. Its exit code went to the process that started it."""
+        started = linux.process_start_time(self.pid)
+        return started is None or (self._started is not None and started != self._started)
+
+    def kill_tree(self, *, grace: float = 0.0) -> None:
+        """As for Child, but the grace period is kept by a thread of this process."""
+        if grace <= 0:
+            self._signal(signal.SIGKILL)  # its guardian ends the rest
+            return
+        self._signal(signal.SIGTERM)
+        timer = threading.Timer(grace, self._signal, [signal.SIGKILL])
+        timer.daemon = True
+        timer.start()
+
+    def _signal(self, signum: int) -> None:
+        with suppress(OSError):
+            if not self.poll():
+                os.kill(self.pid, signum)
+
+
+def _is_readable(sock: socket.socket, timeout: float | None) -> bool:
+    poll = select.poll()
+    poll.register(sock, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else max(0.0, timeout) * 1000))
+
+
+def _wake(news: asyncio.Future[None]) -> None:
+    if not news.done():
+        news.set_result(None)
