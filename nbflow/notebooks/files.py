@@ -70,10 +70,10 @@ def parse_content(content: bytes, path: str | os.PathLike[str] = "notebook") -> 
     if not isinstance(raw, dict):
         _refuse(path, f"is JSON but not a notebook (its top level is {_json_kind(raw)}); check the path")
     version = raw.get("nbformat", 1)
-    if isinstance(version, bool) or not isinstance(version, int | float):
-        _refuse(path, "is JSON but not a notebook (its 'nbformat' is no number); check the path")
-    if version > NEWEST_FORMAT:
+    if isinstance(version, int) and version > NEWEST_FORMAT:
         _refuse(path, f"is in notebook format {version}, newer than format {NEWEST_FORMAT}; save it as format 4")
+    if isinstance(version, bool) or version not in range(1, NEWEST_FORMAT + 1):
+        _refuse(path, f"is JSON but not a notebook (its 'nbformat' is {str(version)[:20]!r}); check the path")
     if not any(isinstance(raw.get(key), list) for key in ("cells", "worksheets")):
         _refuse(path, "is JSON but not a notebook (it has no list of cells); check the path")
     return raw
@@ -95,7 +95,7 @@ def _load_json(content: bytes, path: str | os.PathLike[str]) -> Any:
 
 
 def _check_head(head: bytes, path: str | os.PathLike[str]) -> None:
-    if head.startswith(_UTF16_AND_32) or b"\x00" in head[:4]:
+    if head.startswith(_UTF16_AND_32) or b"\x00" in head[:2]:
         _refuse(path, "is not UTF-8 text (it looks like UTF-16); save it as UTF-8 again")
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     if not start and len(head) < HEAD:

@@ -165,12 +165,12 @@ def _mend_outputs(outputs: Any, version: int) -> Iterable[dict[str, Any]]:
 
 def _upgrade_output(output: Mapping[str, Any]) -> dict[str, Any] | None:
     """An output of formats 1 to 3 as format 4 has it; None where it is beyond repair."""
-    from nbformat import from_dict
+    from nbformat.v3 import nbbase
     from nbformat.v4.convert import upgrade_output
 
     joined = {key: _join_lines(value) if key != "traceback" else value for key, value in output.items()}
     try:
-        return dict(upgrade_output(from_dict(joined)))
+        return dict(upgrade_output(nbbase.from_dict(joined)))
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
 

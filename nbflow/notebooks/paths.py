@@ -72,8 +72,7 @@ def _check_target(path: str | os.PathLike[str], target: Path, source: str | os.P
     if real.exists():
         if not stat.S_ISREG(real.stat().st_mode):
             _refuse(path, "is a pipe, socket or device; choose a file")
-        if not os.access(real, os.W_OK):
-            _refuse(path, "is a file that you may not write to; choose another output")
+        os.close(os.open(real, os.O_WRONLY))
     descriptor, name = open_temporary(str(folder))
     os.close(descriptor)
     if name is not None:
