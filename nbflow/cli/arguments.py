@@ -1,0 +1,84 @@
+"""Options and argument types that several commands share."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import click
+
+from nbflow.cli.completion import complete_flow, complete_key, complete_run
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_UNITS = {"s": 1.0, "sec": 1.0, "m": 60.0, "min": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
+
+
+def parse_seconds(text: str) -> float | None:
+    """``90``, ``1.5``, ``10min``, ``2h``, ``30d`` in seconds; None for anything else."""
+    found = _AMOUNT.fullmatch(text.strip().lower())
+    if found is None or (found[2] or "s") not in _UNITS:
+        return None
+    return float(found[1]) * _UNITS[found[2] or "s"]
+
+
+class Seconds(click.ParamType[float]):
+    """A length of time in seconds, or with a unit."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, int | float):
+            return float(value)
+        seconds = parse_seconds(value)
+        if seconds is None:
+            self.fail(f"{value!r} is no length of time; write 90 (seconds), 10min, 2h or 30d", param, ctx)
+        return seconds
+
+
+class Age(click.ParamType[datetime]):
+    """A moment: so long ago (``2h``, ``30d``), or a date or time in ISO form (local unless it names its offset)."""
+
+    name = "age"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        if isinstance(value, datetime):
+            return value
+        moment = parse_age(value, datetime.now(UTC))
+        if moment is None:
+            self.fail(f"{value!r} is no age and no date; write 2h, 30d, 2026-01-31 or 2026-01-31T18:00", param, ctx)
+        return moment
+
+
+def parse_age(text: str, now: datetime) -> datetime | None:
+    """The moment that *text* names, by its age or by its date; None where it names none."""
+    seconds = None if text.strip().isdigit() else parse_seconds(text)
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC) if seconds is None else now - timedelta(seconds=seconds)
+    except (ValueError, OverflowError):
+        return None
+
+
+def json_option(function: F) -> F:
+    """``--json``: the answer as strict JSON on standard output, and nothing else there."""
+    return click.option("--json", "as_json", is_flag=True, help="Strict JSON on standard output, nothing else.")(
+        function
+    )
+
+
+def flow_argument(function: F) -> F:
+    """FLOW: a notebook's path, or PROJECT/NAME."""
+    return click.argument("flow", metavar="FLOW", shell_complete=complete_flow)(function)
+
+
+def run_argument(function: F) -> F:
+    """RUN: an id, or an unambiguous beginning of one."""
+    return click.argument("run_id", metavar="RUN", shell_complete=complete_run)(function)
+
+
+def key_argument(function: F) -> F:
+    """KEY: of the key-value store."""
+    return click.argument("key", shell_complete=complete_key)(function)

@@ -1,0 +1,116 @@
+"""``nbflow``: the entry point, and the one boundary between errors and exit codes."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from nbflow import __version__
+from nbflow.cli.commands import CommandFolder
+from nbflow.cli.console import discard, prepare_streams, write_error, write_line
+from nbflow.cli.exits import ExitCode, exit_code_of_error
+from nbflow.errors import NbflowError
+
+COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "kv", "prune")
+
+HELP = """Run Jupyter notebooks as flows: with typed parameters, live logs and recorded runs.
+
+\b
+Examples:
+  nbflow inspect report.ipynb                    what parameters it has
+  nbflow run report.ipynb -p region=EU           run it, watching its log
+  nbflow run report.ipynb --help                 its parameters and all options
+  nbflow runs                                    what ran, and how it ended
+  nbflow register report.ipynb --project sales   give it a name and a version
+  nbflow run sales/report -p region=US
+"""
+
+EPILOG = """\b
+Exit codes: 0 completed, 1 the notebook failed, 2 bad usage, input or parameters,
+3 the kernel could not start, 4 it died, 5 timed out, 6 the store or the output
+could not be written, 130 and 143 cancelled by SIGINT and SIGTERM.
+
+\b
+Completion: eval "$(_NBFLOW_COMPLETE=bash_source nbflow)" in ~/.bashrc, or
+zsh_source, or fish_source.
+"""
+
+
+def build() -> click.Group:
+    """The whole command line."""
+    group = CommandFolder("nbflow", "nbflow.cli", COMMANDS, help=HELP, epilog=EPILOG)
+    version = click.version_option(__version__, prog_name="nbflow", message="%(prog)s %(version)s")
+    return version(group)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command line; its exit code. Every error of ours is told in at most three lines."""
+    prepare_streams()
+    try:
+        code = _invoke(sys.argv[1:] if argv is None else argv)
+        sys.stdout.flush()
+        return code
+    except click.Abort:
+        return ExitCode.SIGINT
+    except KeyboardInterrupt:
+        return ExitCode.SIGINT
+    except click.UsageError as error:
+        hint = f"\nsee: {error.ctx.command_path} --help" if error.ctx else ""
+        write_error(error.format_message() + hint)
+        return ExitCode.USAGE
+    except click.ClickException as error:
+        write_error(error.format_message())
+        return ExitCode.USAGE
+    except NbflowError as error:
+        _show_traceback()
+        write_error(str(error))
+        return exit_code_of_error(error)
+    except BrokenPipeError:  # the reader of our output has seen enough
+        discard(sys.stdout)
+        return ExitCode.OK
+    except Exception as error:
+        return _report_bug(error)
+
+
+def _invoke(args: Sequence[str]) -> int:
+    group = build()
+    instruction = os.environ.get("_NBFLOW_COMPLETE")
+    if instruction:
+        from click.shell_completion import shell_complete
+
+        return shell_complete(group, {}, "nbflow", "_NBFLOW_COMPLETE", instruction)
+    try:
+        with group.make_context("nbflow", list(args)) as context:
+            code = group.invoke(context)
+    except click.exceptions.NoArgsIsHelpError as error:
+        write_line(error.ctx.get_help() if error.ctx else "")
+        return ExitCode.OK
+    except click.exceptions.Exit as leaving:
+        return leaving.exit_code
+    return int(code or 0)
+
+
+def _show_traceback() -> bool:
+    """Whether the traceback of the error being handled was asked for, and shown."""
+    if not os.environ.get("NBFLOW_TRACEBACK"):
+        return False
+    import traceback
+
+    write_line(traceback.format_exc(), error=True)
+    return True
+
+
+def _report_bug(error: Exception) -> int:
+    if isinstance(error, OSError) and error.filename is None:
+        try:
+            sys.stdout.flush()
+        except OSError as full:
+            discard(sys.stdout)
+            write_error(f"standard output could not be written: {full.strerror}")
+            return ExitCode.NOT_WRITTEN
+    if not _show_traceback():
+        write_error(f"nbflow met a bug of its own: {type(error).__name__}: {error}\nNBFLOW_TRACEBACK=1 shows where")
+    return ExitCode.BUG

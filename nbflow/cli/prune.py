@@ -1,0 +1,41 @@
+"""``nbflow prune``: delete what old runs left behind."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import click
+
+from nbflow.cli.arguments import Age, json_option
+from nbflow.cli.console import clean_line, write_json, write_line
+from nbflow.cli.exits import ExitCode
+from nbflow.runs import TERMINAL
+
+EPILOG = """\b
+Examples:
+  nbflow prune --older-than 30d --dry-run
+  nbflow prune --older-than 2026-01-01
+"""
+
+
+@click.command("prune", epilog=EPILOG, short_help="Delete old runs.")
+@click.option("--older-than", "before", type=Age(), required=True, metavar="AGE", help="30d, 12h, or a date.")
+@click.option("--dry-run", is_flag=True, help="Only say what would go.")
+@json_option
+def command(before: datetime, dry_run: bool, as_json: bool) -> int:
+    """Delete runs that ended before then: records, logs, and executed notebooks that lie in nbflow's own folders."""
+    from nbflow.ports import RunFilter
+    from nbflow.project import Project
+
+    ended = RunFilter(states=tuple(TERMINAL), created_before=before, limit=None, oldest_first=True)
+    with Project.open() as project:
+        doomed = [run for run in project.list_runs(ended) if run.ended and run.ended < before] if dry_run else []
+        count = len(doomed) if dry_run else project.prune(before=before)
+    if as_json:
+        write_json({"deleted": 0 if dry_run else count, "would_delete": [run.id for run in doomed]})
+        return ExitCode.OK
+    for run in doomed:
+        write_line(clean_line(f"{run.id}  {run.state}  {run.name}"))
+    noun = "run" if count == 1 else "runs"
+    write_line(f"{count} {noun} would be deleted" if dry_run else f"{count} {noun} deleted", error=dry_run)
+    return ExitCode.OK

@@ -1,0 +1,88 @@
+"""Runs, flows and findings as JSON: the contract of ``--json``. A name, once here, stays."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from nbflow.flows import FlowVersion
+from nbflow.runs import AttemptRecord, RunRecord
+
+if TYPE_CHECKING:
+    from nbflow.parameters import Finding
+
+
+def _moment(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def run_to_json(run: RunRecord) -> dict[str, Any]:
+    """A run with everything a caller may act on; times are ISO 8601 in UTC, durations seconds."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state.value,
+        "message": run.message,
+        "flow": run.flow,
+        "flow_version": run.flow_version,
+        "source_path": run.source_path,
+        "parameters": dict(run.parameters),
+        "values": dict(run.values) if run.values is not None else None,
+        "results": dict(run.results),
+        "tags": list(run.tags),
+        "output_path": run.output_path,
+        "created": _moment(run.created),
+        "started": _moment(run.started),
+        "ended": _moment(run.ended),
+        "duration": run.duration,
+        "attempts": run.attempts,
+        "failure": run.failure.to_json() if run.failure else None,
+        "cancel_reason": run.cancel_reason,
+        "log_lines": run.log_lines,
+        "last_line": run.last_line,
+        "options": asdict(run.options),
+        "parent_id": run.parent_id,
+        "root_id": run.root_id,
+        "reused_run_id": run.reused_run_id,
+        "scheduled_time": _moment(run.scheduled_time),
+    }
+
+
+def attempt_to_json(attempt: AttemptRecord) -> dict[str, Any]:
+    """One try at a run."""
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "engine": attempt.engine,
+        "pid": attempt.pid,
+        "started": _moment(attempt.started),
+        "ended": _moment(attempt.ended),
+        "why": attempt.why,
+    }
+
+
+def flow_to_json(version: FlowVersion) -> dict[str, Any]:
+    """A registered version of a flow."""
+    return {
+        "flow": version.full_name,
+        "project": version.project,
+        "name": version.name,
+        "version": version.number,
+        "notebook_hash": version.notebook_hash,
+        "source_path": version.source_path,
+        "registered": _moment(version.registered),
+    }
+
+
+def finding_to_json(finding: Finding, path: str) -> dict[str, Any]:
+    """What ``check`` has to say about one place of one notebook; cells count from 0 as in the file."""
+    return {
+        "path": path,
+        "cell": finding.cell_index,
+        "line": finding.line,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "parameter": finding.parameter,
+        "message": finding.message,
+    }

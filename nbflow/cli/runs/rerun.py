@@ -1,0 +1,43 @@
+"""``nbflow runs rerun``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from nbflow.cli.arguments import json_option, run_argument
+from nbflow.cli.papermill import PairCommand
+from nbflow.cli.values import collect_values
+from nbflow.cli.watching import finish_run, watch_options
+
+EPILOG = """\b
+Example:
+  nbflow runs rerun 3f2a -p n=50       the same run with another n
+"""
+
+
+@click.command("rerun", cls=PairCommand, epilog=EPILOG, short_help="Run the same once more, with changes.")
+@run_argument
+@click.option("-p", "--parameters", "pairs", metavar="NAME=VALUE", nargs=2, multiple=True, help="Another value.")
+@click.option(
+    "-f",
+    "--parameters-file",
+    "files",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="Other values from a JSON or YAML file.",
+)
+@watch_options
+@json_option
+def command(
+    run_id: str, pairs: tuple[tuple[str, str], ...], files: tuple[Path, ...], watch: bool, logs: bool, as_json: bool
+) -> int:
+    """Run the notebook of RUN as it was then, with its values and options, some values replaced: a new run."""
+    from nbflow.project import Project
+
+    with Project.open() as project:
+        values = collect_values(pairs=pairs, files=files)
+        run = project.rerun(project.get_run(run_id).id, values, detach=not watch)
+        return finish_run(project, run, detach=not watch, as_json=as_json, logs=logs)
