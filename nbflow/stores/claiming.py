@@ -1,0 +1,132 @@
+"""Claiming: which waiting runs a dispatcher may begin, and opening an attempt for each, in one transaction."""
+
+from __future__ import annotations
+
+import secrets
+from collections import Counter
+from dataclasses import replace
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, update
+
+from nbflow.runs import AttemptRecord, AttemptState, RunRecord, RunState
+from nbflow.stores.records import attempt_row, runs_of
+from nbflow.stores.section import Section
+from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, attempt, flow_limit, run
+
+
+class Claiming(Section):
+    def claim(
+        self, *, dispatcher_id: str, limit: int, lease: datetime, now: datetime, serves_all: bool = False
+    ) -> list[tuple[RunRecord, AttemptRecord]]:
+        owners = [dispatcher_id, ""] if serves_all else [dispatcher_id]
+        if limit < 1 or not self._is_anything_waiting(owners, now):
+            return []
+        with self._database.write() as connection:
+            _wake(connection, now)
+            found = _candidates(connection, owners, limit, _Allowance(connection))
+            claimed = [_begin(known, dispatcher_id, lease, now) for known in found]
+            if claimed:
+                _record(connection, claimed)
+            return claimed
+
+    def _is_anything_waiting(self, owners: list[str], now: datetime) -> bool:
+        # Asked by every dispatcher several times a second, and mostly answered by no: that must not take the write lock.
+        with self._database.read() as connection:
+            for owner in owners:
+                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
+                if connection.scalar(pending) is not None:
+                    return True
+            return connection.scalar(select(run.c.sequence).where(_is_due(now)).limit(1)) is not None
+
+
+class _Allowance:
+    """How many more runs the limits of flows admit. A run counts for its flow's name and for its notebook's path."""
+
+    def __init__(self, connection: Connection) -> None:
+        # Locked, so that two dispatchers on Postgres don't both take the last place.
+        limits = connection.execute(select(flow_limit).order_by(flow_limit.c.flow).with_for_update()).all()
+        self._left = Counter({row.flow: row.max_runs for row in limits})
+        if limits:
+            waits = exists().where(attempt.c.run_id == run.c.id, IS_OPEN, attempt.c.waiting)
+            for row in connection.execute(select(run.c.flow, run.c.source_path).where(IS_ACTIVE, ~waits)):
+                self.count(row.flow, row.source_path)
+
+    @property
+    def exhausted(self) -> list[str]:
+        return [key for key, left in self._left.items() if left <= 0]
+
+    def take(self, one: RunRecord) -> bool:
+        """Whether one more run of its flow may begin; if so it is counted."""
+        if any(self._left.get(key, 1) <= 0 for key in (one.flow, one.source_path)):
+            return False
+        self.count(one.flow, one.source_path)
+        return True
+
+    def count(self, flow: str | None, source_path: str) -> None:
+        self._left.subtract(key for key in (flow, source_path) if key in self._left)
+
+
+def _is_due(now: datetime) -> ColumnElement[bool]:
+    return and_(IS_SCHEDULED, or_(run.c.not_before.is_(None), run.c.not_before <= now))
+
+
+def _wake(connection: Connection, now: datetime) -> None:
+    """Runs that waited for their time become pending, and with it part of the queue's index."""
+    due = select(run.c.sequence).where(_is_due(now)).with_for_update(skip_locked=True)
+    connection.execute(update(run).where(run.c.sequence.in_(due)).values(state=RunState.PENDING.value))
+
+
+def _candidates(connection: Connection, owners: list[str], limit: int, allowance: _Allowance) -> list[RunRecord]:
+    """The first *limit* runs in the queue's order whose flows have a place left, locked."""
+    chosen: list[RunRecord] = []
+    while len(chosen) < limit:
+        asked = limit - len(chosen)
+        page = _page(connection, owners, asked, allowance.exhausted, [one.sequence for one in chosen])
+        chosen += filter(allowance.take, page)
+        if len(page) < asked:
+            break
+        # A full page of which some were refused: their flows are exhausted now, and the next page is without them.
+    return chosen
+
+
+def _page(
+    connection: Connection, owners: list[str], size: int, exhausted: list[str], chosen: list[int]
+) -> list[RunRecord]:
+    eligible = select(run).where(IS_PENDING).order_by(run.c.priority.desc(), run.c.sequence).limit(size)
+    if exhausted:
+        named = or_(run.c.flow.is_(None), run.c.flow.not_in(exhausted))
+        eligible = eligible.where(named, run.c.source_path.not_in(exhausted))
+    if chosen:
+        eligible = eligible.where(run.c.sequence.not_in(chosen))
+    found: list[RunRecord] = []
+    for owner in owners:  # one after the other: an index serves the order within one owner only
+        found += runs_of(connection.execute(eligible.where(run.c.tied_to == owner).with_for_update(skip_locked=True)))
+    return sorted(found, key=lambda one: (-one.priority, one.sequence))[:size]
+
+
+def _begin(known: RunRecord, owner: str, lease: datetime, now: datetime) -> tuple[RunRecord, AttemptRecord]:
+    number = known.attempts + 1
+    begun = replace(
+        known, state=RunState.RUNNING, attempts=number, started=known.started or now, failure=None, message=""
+    )
+    attempt = AttemptRecord(
+        run_id=known.id,
+        number=number,
+        state=AttemptState.CLAIMED,
+        engine=known.options.engine,
+        owner=owner,
+        nonce=secrets.token_hex(16),
+        lease=lease,
+        claimed=now,
+    )
+    return begun, attempt
+
+
+def _record(connection: Connection, claimed: list[tuple[RunRecord, AttemptRecord]]) -> None:
+    begin = update(run).where(run.c.sequence == bindparam("at"))
+    begin = begin.values(
+        state=RunState.RUNNING.value, failure=None, message="", attempts=bindparam("n"), started=bindparam("since")
+    )
+    connection.execute(begin, [{"at": one.sequence, "n": one.attempts, "since": one.started} for one, _ in claimed])
+    connection.execute(insert(attempt), [attempt_row(opened) for _, opened in claimed])

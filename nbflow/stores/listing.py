@@ -1,0 +1,94 @@
+"""Finding runs: by id, by filter, and how many there are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
+
+from nbflow.errors import NotFoundError
+from nbflow.ports import RunFilter
+from nbflow.runs import RunRecord, RunState
+from nbflow.stores.records import run_of, runs_of
+from nbflow.stores.section import Section
+from nbflow.stores.tables import run, run_tag
+
+_SHORTEST_PREFIX = 4
+_SHOWN = 5
+LAST_CHARACTER = "\U0010ffff"
+"""Sorts behind every other: the end of a range of texts with one beginning."""
+
+
+class Listing(Section):
+    """Reads only: it never makes a writer wait."""
+
+    def get_run(self, run_id: str) -> RunRecord:
+        exact = select(run).where(run.c.id == run_id)
+        near = select(run).where(run.c.id >= run_id, run.c.id < run_id + LAST_CHARACTER).order_by(run.c.id)
+        with self._database.read() as connection:
+            row = connection.execute(exact).one_or_none()
+            if row is not None:
+                return run_of(row)
+            if len(run_id) < _SHORTEST_PREFIX:
+                raise NotFoundError(
+                    f"run {run_id!r}: no such run; a beginning of its id needs {_SHORTEST_PREFIX} characters"
+                )
+            rows = connection.execute(near.limit(_SHOWN + 1)).all()
+        if len(rows) == 1:
+            return run_of(rows[0])
+        if not rows:
+            raise NotFoundError(f"run {run_id!r}: no run's id is or begins with this; nbflow runs ls lists them")
+        fits = ", ".join(f"{row.id} ({row.name})" for row in rows[:_SHOWN])
+        more = " and others" if len(rows) > _SHOWN else ""
+        raise NotFoundError(f"run {run_id!r}: several ids begin so: {fits}{more}; give more of it")
+
+    def list_runs(self, wanted: RunFilter) -> list[RunRecord]:
+        position = run_tag.c.sequence if wanted.tags else run.c.sequence
+        listed = _chosen(select(run), wanted)
+        if wanted.after_sequence is not None:
+            cursor = wanted.after_sequence
+            listed = listed.where(position > cursor if wanted.oldest_first else position < cursor)
+        listed = listed.order_by(position if wanted.oldest_first else position.desc()).limit(wanted.limit)
+        with self._database.read() as connection:
+            return runs_of(connection.execute(listed))
+
+    def count_runs(self, wanted: RunFilter) -> dict[RunState, int]:
+        counted = _chosen(select(run.c.state, func.count()), wanted).group_by(run.c.state)
+        with self._database.read() as connection:
+            return {RunState(state): count for state, count in connection.execute(counted)}
+
+
+def _chosen(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
+    if wanted.tags:
+        # The rarest use of a tag table is to be scanned: from one tag to its runs, in order, then the others by probing.
+        first, *others = wanted.tags
+        statement = statement.join(run_tag, run_tag.c.sequence == run.c.sequence).where(run_tag.c.tag == first)
+        for tag in others:
+            other = run_tag.alias()
+            statement = statement.where(exists().where(other.c.tag == tag, other.c.sequence == run.c.sequence))
+    return statement.where(*_conditions(wanted))
+
+
+def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
+    conditions: list[ColumnElement[bool]] = []
+    if wanted.states:
+        conditions.append(run.c.state.in_([state.value for state in wanted.states]))
+    if wanted.flow is not None:
+        conditions.append((run.c.source_path if os.path.isabs(wanted.flow) else run.c.flow) == wanted.flow)
+    if wanted.name:
+        conditions.append(run.c.name_folded.contains(wanted.name.casefold(), autoescape=True))
+    if wanted.parent_id is not None:
+        conditions.append(run.c.parent_id == wanted.parent_id)
+    if wanted.root_id is not None:
+        below = and_(run.c.parent_id.is_not(None), run.c.root_id == wanted.root_id)
+        conditions.append(or_(run.c.id == wanted.root_id, below))
+    if wanted.backfill_id is not None:
+        conditions.append(run.c.backfill_id == wanted.backfill_id)
+    if wanted.identity:
+        conditions += [run.c.identity == wanted.identity, run.c.identity != literal_column("''")]
+    if wanted.created_after is not None:
+        conditions.append(run.c.created > wanted.created_after)
+    if wanted.created_before is not None:
+        conditions.append(run.c.created < wanted.created_before)
+    return conditions

@@ -1,0 +1,172 @@
+"""Runs: recording, renaming, tying, retrying, pruning."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, text, update
+
+from nbflow.errors import ConflictError, NotFoundError
+from nbflow.runs import TERMINAL, WAITING, RunRecord, RunState
+from nbflow.stores.notebooks import delete_unmentioned, unpin
+from nbflow.stores.records import run_of, run_row
+from nbflow.stores.section import Section, chunks, queue_up
+from nbflow.stores.tables import attempt, run, run_tag
+
+_BATCH = 1000
+_RETRIED = frozenset({RunState.FAILED, RunState.CRASHED, RunState.TIMED_OUT, RunState.CANCELLED})
+# A child submitted at the very moment its parent is ended: nobody would look for it any more.
+_ENDING = frozenset({RunState.CANCELLING, RunState.CANCELLED, RunState.CRASHED, RunState.TIMED_OUT})
+
+
+class Runs(Section):
+    """Changes of runs that no attempt is part of."""
+
+    def add_runs(self, runs: Iterable[RunRecord]) -> None:
+        batch: list[RunRecord] = []
+        try:
+            with self._database.write() as connection:
+                for batch in _batches(runs):
+                    _add(connection, batch)
+        except ConflictError as error:
+            raise ConflictError(self._explain_conflict(batch, str(error))) from error
+
+    def rename_run(self, run_id: str, name: str) -> None:
+        with self._database.write() as connection:
+            set_name(connection, run_id, name)
+
+    def tie_run(self, run_id: str, dispatcher_id: str | None) -> None:
+        waits = run.c.state.in_([state.value for state in WAITING])
+        with self._database.write() as connection:
+            tied = update(run).where(run.c.id == run_id, waits).values(tied_to=dispatcher_id or "")
+            if not connection.execute(tied).rowcount:
+                known = lock_run(connection, run_id)
+                raise ConflictError(f"run {run_id}: it is {known.state}; only a run that waits can be tied")
+
+    def retry_run(self, run_id: str, *, now: datetime) -> RunRecord:
+        with self._database.write() as connection:
+            known = lock_run(connection, run_id)
+            if known.state not in _RETRIED:
+                raise ConflictError(
+                    f"run {run_id}: it is {known.state}; only a failed, crashed, timed-out or cancelled run is retried"
+                )
+            again = replace(
+                known,
+                state=RunState.PENDING,
+                cancel_reason=None,
+                failure=None,
+                ended=None,
+                not_before=None,
+                message="",
+                tied_to=None,
+            )
+            save_run(connection, again)
+            return again
+
+    def prune(self, *, before: datetime) -> list[str]:
+        pruned: list[str] = []
+        last = 0
+        ended = run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
+        while True:
+            # Thousand by thousand, so that no other writer waits long.
+            with self._database.write() as connection:
+                queue_up(connection)
+                some = select(run.c.sequence, run.c.id).where(run.c.sequence > last, *ended)
+                rows = connection.execute(some.order_by(run.c.sequence).limit(_BATCH).with_for_update()).all()
+                if not rows:
+                    delete_unmentioned(connection)
+                    return pruned
+                _delete(connection, [row.sequence for row in rows], [row.id for row in rows])
+            last = rows[-1].sequence
+            pruned += [row.id for row in rows]
+
+    def _explain_conflict(self, batch: Sequence[RunRecord], said: str) -> str:
+        if "scheduled_time" in said or "run_fire_time" in said:
+            return "one of these runs is recorded already: a schedule has one run for one fire time"
+        with self._database.read() as connection:
+            for some in chunks([one.id for one in batch]):
+                taken = connection.scalar(select(run.c.id).where(run.c.id.in_(some)).limit(1))
+                if taken is not None:
+                    return f"run {taken}: the store holds a run of this id already; each run needs an id of its own"
+        return "two of these runs have the same id; each run needs an id of its own"
+
+
+def lock_run(connection: Connection, run_id: str) -> RunRecord:
+    """The run, which nobody else changes until the transaction ends. Raises NotFoundError."""
+    row = connection.execute(select(run).where(run.c.id == run_id).with_for_update()).one_or_none()
+    if row is None:
+        raise NotFoundError(f"run {run_id!r}: no such run; nbflow runs ls lists them")
+    return run_of(row)
+
+
+def save_run(connection: Connection, changed: RunRecord) -> None:
+    connection.execute(update(run).where(run.c.id == changed.id).values(run_row(changed)))
+
+
+def set_name(connection: Connection, run_id: str, name: str) -> None:
+    named = update(run).where(run.c.id == run_id).values(name=name, name_folded=name.casefold())
+    if not connection.execute(named).rowcount:
+        raise NotFoundError(f"run {run_id!r}: no such run; nbflow runs ls lists them")
+
+
+def _batches(runs: Iterable[RunRecord]) -> Iterator[list[RunRecord]]:
+    rest = iter(runs)
+    while batch := list(islice(rest, _BATCH)):
+        yield batch
+
+
+def _add(connection: Connection, batch: Sequence[RunRecord]) -> None:
+    batch = _end_with_parents(connection, batch)
+    first_free = _take_sequences(connection, len(batch))
+    rows: list[dict[str, Any]] = []
+    tags: list[dict[str, Any]] = []
+    for sequence, one in zip(first_free, batch, strict=True):
+        rows.append({**run_row(one), "sequence": sequence})
+        tags += [{"tag": tag, "sequence": sequence} for tag in set(one.tags)]
+    connection.execute(insert(run), rows)
+    if tags:
+        connection.execute(insert(run_tag), tags)
+    unpin(connection, (one.notebook_hash for one in batch))
+
+
+def _take_sequences(connection: Connection, count: int) -> Sequence[int]:
+    """*count* numbers above all that were ever given, in order."""
+    if connection.dialect.name == "postgresql":
+        taken = connection.scalars(text("SELECT nextval('run_sequence_seq') FROM generate_series(1, :n)"), {"n": count})
+        return sorted(taken)
+    # SQLite lets one writer in at a time, and raises this counter by itself when a larger number is inserted.
+    last = connection.scalar(text("SELECT seq FROM sqlite_sequence WHERE name = 'run'")) or 0
+    return range(last + 1, last + 1 + count)
+
+
+def _end_with_parents(connection: Connection, batch: Sequence[RunRecord]) -> Sequence[RunRecord]:
+    parents = sorted({one.parent_id for one in batch if one.parent_id and one.state in WAITING})
+    ending: set[str] = set()
+    if parents:
+        queue_up(connection)
+    for some in chunks(parents):
+        known = select(run.c.id, run.c.state, run.c.cancel_reason).where(run.c.id.in_(some)).order_by(run.c.id)
+        for row in connection.execute(known.with_for_update(read=True)):
+            if row.cancel_reason is not None or row.state in _ENDING:
+                ending.add(row.id)
+    if not ending:
+        return batch
+    kept = []
+    for one in batch:
+        if one.parent_id in ending and one.state in WAITING:
+            ending.add(one.id)
+            one = replace(
+                one, state=RunState.CANCELLED, ended=one.created, cancel_reason="parent", message="cancelled (parent)"
+            )
+        kept.append(one)
+    return kept
+
+
+def _delete(connection: Connection, sequences: Sequence[int], ids: Sequence[str]) -> None:
+    connection.execute(delete(attempt).where(attempt.c.run_id.in_(ids)))
+    connection.execute(delete(run_tag).where(run_tag.c.sequence.in_(sequences)))
+    connection.execute(delete(run).where(run.c.sequence.in_(sequences)))

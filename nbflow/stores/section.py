@@ -1,0 +1,47 @@
+"""What the sections of the store share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, text
+
+from nbflow.stores.engine import Database
+
+T = TypeVar("T")
+
+_MANY_RUNS = 0x6E626672  # any number, the same in every nbflow
+
+
+class Section:
+    """A part of the store: the methods on one group of tables."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+
+def chunks(items: Sequence[T], size: int = 500) -> Iterator[Sequence[T]]:
+    """*items* in pieces that one statement can name."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> bool:
+    """Insert *row* unless its key is there already; whether it was inserted."""
+    if connection.dialect.name == "postgresql":
+        from sqlalchemy.dialects import postgresql
+
+        return connection.execute(postgresql.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+    from sqlalchemy.dialects import sqlite
+
+    return connection.execute(sqlite.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+
+
+def queue_up(connection: Connection) -> None:
+    """Transactions that lock several runs go one by one: in whatever order they meet them, none waits in a circle.
+
+    On SQLite every write transaction does so by itself.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MANY_RUNS})
