@@ -34,7 +34,7 @@ SET_UP = "__import__('sys').stdout.flush_interval = __import__('sys').stderr.flu
 """ipykernel hands on what a cell prints every 0.2 s: too slow for a log that is watched."""
 
 
-class Stop(Exception):  # noqa: N818 - not an error: the word to stop
+class Stop(Exception):
     """Somebody wants the execution to end: a signal, or the end of the process it belongs to."""
 
     def __init__(self, reason: str) -> None:
@@ -42,7 +42,7 @@ class Stop(Exception):  # noqa: N818 - not an error: the word to stop
         self.reason = reason
 
 
-class FlowClient(NotebookClient):
+class FlowClient(NotebookClient):  # type: ignore[misc]
     """Executes a notebook for a :class:`Session`, whose ``ending`` then tells how it went."""
 
     def __init__(self, nb_man: Any, session: Session, **traits: Any) -> None:
@@ -80,7 +80,7 @@ class FlowClient(NotebookClient):
             try:
                 info = await self._or_stop(kernel.start(timeout=session.start_timeout, **start_options))
             except Stop as stop:
-                session.ending = describe_stop(stop.reason, None)
+                session.ending = describe_stop(stop.reason)
                 return self.nb
             self.km, self.kc = kernel.manager, kernel.client
             self.nb.metadata["language_info"] = info["language_info"]
@@ -116,26 +116,30 @@ class FlowClient(NotebookClient):
                     await self._settle_values()
             session.ending = Ending(state=AttemptState.SUCCEEDED)
         except KernelDied as death:
-            session.ending = describe_death(death, None)
+            session.ending = describe_death(death)
         except Stop as stop:
-            session.ending = describe_stop(stop.reason, None)
+            session.ending = describe_stop(stop.reason)
         except TimeoutError:
-            session.ending = describe_timeout(FailureKind.RUN_TIMEOUT, session.timeout or 0.0, None)
+            session.ending = describe_timeout(FailureKind.RUN_TIMEOUT, session.timeout or 0.0)
 
     async def _visit_cell(self, cell: Any, index: int) -> bool:
         """Execute one cell and settle its record; whether to go on with the next."""
         session, manager = self.session, self.nb_man
         if cell.cell_type != "code" or not cell.source.strip():
-            manager.cell_skipped(cell, index)
+            manager.cell_passed(cell, manager.COMPLETED)
             return True
         self._number += 1
         if self.skip_cells_with_tag in cell.metadata.get("tags", []):
-            manager.cell_skipped(cell, index)
-            session.listener.add(EventKind.CELL_FINISHED, {"index": index, "number": self._number, "status": "skipped", "duration": 0.0})
+            manager.cell_passed(cell, manager.SKIPPED)
+            session.listener.add(
+                EventKind.CELL_FINISHED, {"index": index, "number": self._number, "status": "skipped", "duration": 0.0}
+            )
             return True
         manager.cell_start(cell, index)
         title = describe_cell(cell.source)
-        session.listener.add(EventKind.CELL_STARTED, {"index": index, "number": self._number, "title": session.mask.text(title)})
+        session.listener.add(
+            EventKind.CELL_STARTED, {"index": index, "number": self._number, "title": session.mask.text(title)}
+        )
         session.saver.mark_dirty(index)
         session.saver.request()
         session.ending = None
@@ -169,16 +173,16 @@ class FlowClient(NotebookClient):
         try:
             reply = await self._wait_for_reply(message, self._limit(cell))
         except KernelDied as death:
-            session.ending = describe_death(death, index)
+            session.ending = describe_death(death, self.code_cells_executed, index)
         except Stop as stop:
             await self._interrupt(message)
-            session.ending = describe_stop(stop.reason, index)
+            session.ending = describe_stop(stop.reason, self.code_cells_executed, index)
         except TimeoutError:
             await self._interrupt(message)
             kind, limit = FailureKind.CELL_TIMEOUT, self._cell_limit(cell)
             if limit is None or (self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline):
                 kind, limit = FailureKind.RUN_TIMEOUT, session.timeout
-            session.ending = describe_timeout(kind, limit or 0.0, index)
+            session.ending = describe_timeout(kind, limit or 0.0, self.code_cells_executed, index)
         else:
             await self._wait_for_outputs(message)
             return self._judge(cell, index, reply["content"], allows)
@@ -192,10 +196,10 @@ class FlowClient(NotebookClient):
             error = CellExecutionError.from_cell_and_msg(cell, reply)
             trace = self.session.mask.text(strip_ansi("\n".join(reply.get("traceback") or [])))
             evalue = self.session.mask.text(str(error.evalue))
-            self.session.ending = describe_error(str(error.ename), evalue, trace, index, self._number)
+            self.session.ending = describe_error(str(error.ename), evalue, trace, self.code_cells_executed, index)
             return False
         if reply["status"] == "aborted":
-            self.session.ending = describe_stop("the kernel aborted the cell", index)
+            self.session.ending = describe_stop("the kernel, which aborted it", self.code_cells_executed, index)
             return False
         if any(payload.get("source") == "ask_exit" for payload in reply.get("payload") or []):
             self.session.ending = Ending(state=AttemptState.SUCCEEDED)
@@ -214,7 +218,7 @@ class FlowClient(NotebookClient):
         if not session.readback:
             return
         reply = await self._execute_silently("", {"values": session.readback})
-        answer = (reply.get("user_expressions") or {}).get("values") or {}
+        answer: dict[str, Any] = (reply.get("user_expressions") or {}).get("values") or {}
         if answer.get("status") == "ok":
             values = parse_readback(answer["data"]["text/plain"])
             session.values = session.mask.json(values)
@@ -251,7 +255,7 @@ class FlowClient(NotebookClient):
         assert self.kernel is not None
         assert self._stop is not None
         death = self.kernel.death
-        await asyncio.wait({reply, death, self._stop}, timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        await _first({reply, death, self._stop}, limit)
         if death.done() and not reply.done():
             # Its last words may still be on their way.
             await asyncio.wait({reply}, timeout=0.2)
@@ -269,9 +273,11 @@ class FlowClient(NotebookClient):
         """Until everything the cell said has arrived: its ``idle``."""
         idle = self._idle[message]
         assert self.kernel is not None
-        await asyncio.wait({idle, self.kernel.death}, timeout=self.iopub_timeout or IOPUB_DEADLINE, return_when=asyncio.FIRST_COMPLETED)
+        await _first({idle, self.kernel.death}, self.iopub_timeout or IOPUB_DEADLINE)
         if not idle.done() and not self.kernel.death.done():
-            self.narrator.note("the kernel's outputs did not end with its reply: some may be missing", self._cell_of.get(message))
+            self.narrator.note(
+                "the kernel's outputs did not end with its reply: some may be missing", self._cell_of.get(message)
+            )
         self._idle.pop(message, None)
 
     async def _interrupt(self, message: str) -> None:
@@ -279,10 +285,8 @@ class FlowClient(NotebookClient):
         assert self.kernel is not None
         reply, idle = self._replies[message], self._idle[message]
         await self.kernel.interrupt()
-        done, _ = await asyncio.wait(
-            {reply, self.kernel.death}, timeout=self.session.grace, return_when=asyncio.FIRST_COMPLETED
-        )
-        if reply in done:
+        await _first({reply, self.kernel.death}, self.session.grace)
+        if reply.done():
             await asyncio.wait({idle}, timeout=1.0)
 
     async def _or_stop(self, work: Any) -> Any:
@@ -308,7 +312,7 @@ class FlowClient(NotebookClient):
                 loop.remove_reader(descriptor)
                 stop("owner gone")
 
-        watched = []
+        watched: list[int] = []
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             # Outside the main thread (papermill in a running loop) signals are not ours.
             with suppress(RuntimeError, ValueError, NotImplementedError):
@@ -386,8 +390,8 @@ class FlowClient(NotebookClient):
 
     def _settle_printed(self, index: int, *, final: bool) -> None:
         printed = self._printed.get(index)
-        if printed is not None and printed.settle(final=final):
-            self.session.saver.mark_dirty(index)
+        if printed is not None:
+            printed.settle(final=final)
         if final:
             self._printed.pop(index, None)
 
@@ -403,6 +407,11 @@ class FlowClient(NotebookClient):
                 for index in list(self._printed):
                     self._settle_printed(index, final=False)
                 self.session.saver.request()
+
+
+async def _first(futures: set[asyncio.Future[Any]], timeout: float | None) -> None:
+    """Until one of them is done, *timeout* seconds at the most."""
+    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
 def describe_cell(source: str) -> str:

@@ -10,22 +10,23 @@ TRACEBACK_CHARACTERS = 20_000
 MESSAGE_CHARACTERS = 300
 
 
-def _at(cell_index: int | None) -> str:
-    return "" if cell_index is None else f" in cell {cell_index + 1}"
+def _at(count: int | None) -> str:
+    """A cell is named as its notebook shows it: ``In [count]``."""
+    return "" if count is None else f" in cell In [{count}]"
 
 
-def describe_error(ename: str, evalue: str, traceback: str, cell_index: int, number: int) -> Ending:
-    """The reply to cell *cell_index*, the *number*-th that was executed, was an error."""
+def describe_error(ename: str, evalue: str, traceback: str, count: int, cell_index: int) -> Ending:
+    """The reply to the *count*-th executed cell was an error."""
     if ename == "SystemExit":
         if evalue in ("", "0", "None", "False"):
             return Ending(state=AttemptState.SUCCEEDED)
-        message = f"sys.exit({evalue}){_at(cell_index)}"
+        message = f"sys.exit({evalue}){_at(count)}"
         failure = Failure(kind=FailureKind.EXIT, message=message, ename=ename, evalue=evalue, cell_index=cell_index)
         return Ending(state=AttemptState.FAILED, failure=failure)
     first = evalue.strip().split("\n", 1)[0]
     failure = Failure(
         kind=FailureKind.EXCEPTION,
-        message=f"{ename}{': ' if first else ''}{first}"[:MESSAGE_CHARACTERS] + _at(cell_index),
+        message=f"{ename}{': ' if first else ''}{first}"[:MESSAGE_CHARACTERS] + _at(count),
         ename=ename,
         evalue=evalue[:TRACEBACK_CHARACTERS],
         traceback=traceback[-TRACEBACK_CHARACTERS:],
@@ -34,40 +35,41 @@ def describe_error(ename: str, evalue: str, traceback: str, cell_index: int, num
     return Ending(state=AttemptState.FAILED, failure=failure)
 
 
-def describe_death(error: KernelDied, cell_index: int | None) -> Ending:
+def describe_death(error: KernelDied, count: int | None = None, cell_index: int | None = None) -> Ending:
     """The kernel's process ended by itself: the attempt is lost, whatever its exit status."""
     death: Death = error.death
     kind = FailureKind.OUT_OF_MEMORY if death.out_of_memory else FailureKind.KERNEL_DIED
     why = "out of memory" if death.out_of_memory else death.describe()
     failure = Failure(
-        kind=kind, message=f"the kernel died{_at(cell_index)}: {why}", cell_index=cell_index, signal=death.signal
+        kind=kind, message=f"the kernel died{_at(count)}: {why}", cell_index=cell_index, signal=death.signal
     )
     return Ending(state=AttemptState.LOST, failure=failure)
 
 
-def describe_timeout(kind: FailureKind, limit: float, cell_index: int | None) -> Ending:
+def describe_timeout(
+    kind: FailureKind, limit: float, count: int | None = None, cell_index: int | None = None
+) -> Ending:
     """A limit was reached; *limit* is in seconds."""
-    what = "the run" if kind is FailureKind.RUN_TIMEOUT else "cell"
-    option = "--timeout" if kind is FailureKind.RUN_TIMEOUT else "--cell-timeout"
-    if cell_index is None:
-        text = f"the run reached its limit of {limit:g} s ({option})"
-    elif kind is FailureKind.RUN_TIMEOUT:
-        text = f"{what} reached its limit of {limit:g} s{_at(cell_index)} ({option})"
+    if kind is FailureKind.RUN_TIMEOUT:
+        text = f"the run reached its limit of {limit:g} s{_at(count)} (--timeout)"
     else:
-        text = f"cell {cell_index + 1} reached its limit of {limit:g} s ({option})"
+        text = f"cell In [{count}] reached its limit of {limit:g} s (--cell-timeout)"
     return Ending(state=AttemptState.TIMED_OUT, failure=Failure(kind=kind, message=text, cell_index=cell_index))
 
 
-def describe_stop(reason: str, cell_index: int | None) -> Ending:
+def describe_stop(reason: str, count: int | None = None, cell_index: int | None = None) -> Ending:
     """Somebody ended the attempt: a signal, or the end of the process it belonged to."""
     if reason == "owner gone":
         failure = Failure(
             kind=FailureKind.LOST,
-            message=f"stopped{_at(cell_index)}: the process that started the run is gone",
+            message=f"stopped{_at(count)}: the process that started the run is gone",
             cell_index=cell_index,
         )
         return Ending(state=AttemptState.LOST, failure=failure)
     failure = Failure(
-        kind=FailureKind.CANCELLED, message=f"stopped by {reason}{_at(cell_index)}", cell_index=cell_index, signal=reason
+        kind=FailureKind.CANCELLED,
+        message=f"stopped by {reason}{_at(count)}",
+        cell_index=cell_index,
+        signal=reason,
     )
     return Ending(state=AttemptState.CANCELLED, failure=failure)

@@ -48,7 +48,7 @@ class Death:
         return "it is gone" if self.status is None else f"it exited with status {self.status}"
 
 
-class KernelDied(Exception):  # noqa: N818
+class KernelDied(Exception):
     """The kernel's process ended while something was expected of it."""
 
     def __init__(self, death: Death) -> None:
@@ -110,9 +110,15 @@ class Kernel:
                 wait = min(1.0, deadline - asyncio.get_running_loop().time())
                 if wait <= 0:
                     raise KernelError(f"kernel {self.name!r} did not answer within {timeout:g} s", kernel=self.name)
-                await asyncio.wait({heard, reply} - {task for task in (heard, reply) if task.done()} | {self.death}, timeout=wait, return_when=asyncio.FIRST_COMPLETED)
+                await asyncio.wait(
+                    {heard, reply} - {task for task in (heard, reply) if task.done()} | {self.death},
+                    timeout=wait,
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
                 if self.death.done():
-                    raise KernelError(f"kernel {self.name!r} did not start: {self.death.result().describe()}", kernel=self.name)
+                    raise KernelError(
+                        f"kernel {self.name!r} did not start: {self.death.result().describe()}", kernel=self.name
+                    )
             content: dict[str, Any] = reply.result()["content"]
             return content
         finally:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-
+import select
+import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -58,9 +59,7 @@ class LocalEngine:
         return self._slots
 
     def launch(self, launch: Launch) -> None:
-        followed = _Followed(
-            attempt_id=launch.attempt.id, number=launch.attempt.number, folder=launch.folder
-        )
+        followed = _Followed(attempt_id=launch.attempt.id, number=launch.attempt.number, folder=launch.folder)
         assert self._spawner is not None
         try:
             launch.folder.mkdir(parents=True, mode=0o700)
@@ -267,5 +266,3 @@ def _feed(write_end: int, data: bytes, *, keep_open: bool) -> int | None:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
-
-

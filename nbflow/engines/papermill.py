@@ -25,9 +25,9 @@ class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]
     def save(self, **_: Any) -> None:
         """Saving is the session's saver's work."""
 
-    def cell_skipped(self, cell: Any, cell_index: int) -> None:
-        """The cell has nothing to execute, or is tagged ``skip-execution``."""
-        cell.metadata.papermill["status"] = self.COMPLETED if cell.cell_type != "code" else self.SKIPPED
+    def cell_passed(self, cell: Any, status: str) -> None:
+        """The cell is not for executing: it has nothing to execute, or is tagged ``skip-execution``."""
+        cell.metadata.papermill["status"] = status
         if self.pbar:
             self.pbar.update(1)
 

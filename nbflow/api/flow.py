@@ -1,0 +1,164 @@
+"""A flow: a notebook seen as a callable."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Self
+
+from nbflow.api.run import Run
+from nbflow.api.session import find_parent, get_project
+from nbflow.errors import UsageError
+from nbflow.parameters import Finding, Parameter
+from nbflow.project import LoadedFlow, Project
+from nbflow.runs import RunOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallOptions:
+    """How a flow is called from Python; never mixed with the notebook's parameters."""
+
+    name: str | None = None
+    """Template of the run's name over the parameters: ``"sales-{region}-{day:%Y-%m}"``."""
+    tags: tuple[str, ...] = ()
+    skip_completed: bool = False
+    """Let a completed run with the same notebook, values and kernel stand for this one."""
+    detach: bool = False
+    """Execute in a process of its own, which outlives this one."""
+    stream_logs: bool = False
+    """``run`` shows the log while it waits."""
+    raise_on_failure: bool = True
+    """``run`` raises RunError unless the run completes."""
+    run: RunOptions = RunOptions()  # noqa: RUF009 - frozen
+
+
+_CALL = tuple(field.name for field in fields(CallOptions) if field.name != "run")
+_RUN = tuple(field.name for field in fields(RunOptions))
+
+
+class Flow:
+    """A notebook as a callable; made by :func:`flow`.
+
+    >>> report = nbflow.flow("report.ipynb")                       # doctest: +SKIP
+    >>> run = report.run(region="EU")                              # doctest: +SKIP
+    >>> run = report.options(timeout=600, tags=["nightly"]).submit(region="US")    # doctest: +SKIP
+    """
+
+    def __init__(self, loaded: LoadedFlow, project: Project, options: CallOptions | None = None) -> None:
+        self._loaded = loaded
+        self._project = project
+        self._options = options or CallOptions()
+
+    @property
+    def name(self) -> str:
+        """``report`` for ``report.ipynb``, or the registered name ``community/report``."""
+        return self._loaded.label
+
+    @property
+    def path(self) -> Path:
+        """The notebook file; of a registered flow, the file that was registered."""
+        return self._loaded.source_path
+
+    @property
+    def version(self) -> int | None:
+        """Number of the registered version; None for a file."""
+        return self._loaded.version.number if self._loaded.version else None
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """What the notebook declares, in order."""
+        return self._loaded.declaration.parameters
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """JSON Schema (draft 2020-12) of a call's values."""
+        return self._loaded.declaration.json_schema()
+
+    def check(self) -> list[Finding]:
+        """What ``nbflow check`` says of the notebook."""
+        from nbflow.parameters.check import check_notebook
+
+        return check_notebook(self._loaded.notebook.cells, self._loaded.declaration)
+
+    def options(self, **changes: Any) -> Self:
+        """The same flow, called in another way.
+
+        Of the call: ``name``, ``tags``, ``skip_completed``, ``detach``, ``stream_logs``, ``raise_on_failure``. Of the
+        execution: ``kernel``, ``cwd``, ``output``, ``engine``, ``start_timeout``, ``timeout``, ``cell_timeout`` (seconds),
+        ``retries``, ``retry_delay``, ``retry_backoff``, ``retries_on_loss``, ``report``, ``report_mode``.
+        Raises UsageError for any other name.
+        """
+        for name in changes:
+            if name not in _CALL and name not in _RUN:
+                near = difflib.get_close_matches(name, (*_CALL, *_RUN), n=1)
+                hint = f"did you mean {near[0]}?" if near else f"there are {', '.join((*_CALL, *_RUN))}"
+                raise UsageError(f"option {name!r} is unknown; {hint}")
+        execution = {key: _to_plain(value) for key, value in changes.items() if key in _RUN}
+        call = {key: value for key, value in changes.items() if key in _CALL}
+        if "tags" in call:
+            call["tags"] = (call["tags"],) if isinstance(call["tags"], str) else tuple(call["tags"])
+        options = replace(self._options, **call, run=replace(self._options.run, **execution))
+        return type(self)(self._loaded, self._project, options)
+
+    def submit(self, parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
+        """Start a run and return at once. Values are keywords, or a mapping for names that can't be keywords.
+
+        Raises ParameterError with every fault of the values; nothing is started then.
+        """
+        options = self._options
+        record = self._project.submit(
+            self._loaded,
+            {**(parameters or {}), **values},
+            options.run,
+            name=options.name,
+            tags=options.tags,
+            skip_completed=options.skip_completed,
+            detach=options.detach,
+            parent=find_parent(),
+        )
+        return Run(record, self._project)
+
+    def run(self, parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
+        """Execute the notebook with these values and wait for its end.
+
+        Raises ParameterError before anything starts, and RunFailed, RunCrashed, RunTimedOut or RunCancelled unless the run
+        completes (``options(raise_on_failure=False)`` returns it instead). Ctrl-C cancels the run.
+        """
+        run = self.submit(parameters, **values)
+        return run.wait(
+            stream_logs=self._options.stream_logs,
+            raise_on_failure=self._options.raise_on_failure,
+            cancel_on_interrupt=True,
+        )
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{p.name}: {p.type_text}" for p in self.parameters)
+        return f"<flow {self.name}({parameters})>"
+
+    def _repr_html_(self) -> str:
+        from nbflow.api.display import show_flow
+
+        return show_flow(self)
+
+
+def _to_plain(value: Any) -> Any:
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value.total_seconds() if hasattr(value, "total_seconds") else value
+
+
+def flow(reference: str | os.PathLike[str], *, version: int | None = None) -> Flow:
+    """The flow at a path, or registered as ``project/name`` (the newest version unless *version* says otherwise).
+
+    Raises NotebookError when the notebook can't be read and NotFoundError when nothing of that name is registered.
+    """
+    project = get_project()
+    return Flow(project.load(reference, version=version), project)
+
+
+def run(reference: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
+    """``flow(reference).run(...)``: execute a notebook with these values and wait for its end."""
+    return flow(reference).run(parameters, **values)

@@ -1,0 +1,9 @@
+"""``nbflow.kv``: the key-value pairs of the current project."""
+
+from __future__ import annotations
+
+from nbflow.api.session import get_project
+from nbflow.project import KeyValues
+
+kv = KeyValues(lambda: get_project().store)
+"""Small JSON values that outlive runs, each operation one transaction: ``get``, ``set``, ``update``, ``delete``, ``list``."""
