@@ -1,0 +1,104 @@
+"""The values of a call, typed and in their JSON form, and the JSON that stores and surfaces write."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+MASK = "********"
+MAX_BYTES = 512 * 1024
+"""All values of a call together, in JSON form."""
+
+_CHUNK = 600
+"""Digits that Python converts under any ``set_int_max_str_digits``; the least limit is 640."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """The values of one call, after validation."""
+
+    typed: Mapping[str, Any] = field(default_factory=dict)
+    """Of the declared types: ``date(2026, 1, 31)``, ``Path("x")``; a ``Secret`` for a secret."""
+    json: Mapping[str, Any] = field(default_factory=dict)
+    """In JSON form, as stored and shown; secrets are masked."""
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secrets' values: for the kernel only."""
+
+
+def dumps_exact(value: Any) -> str:
+    """JSON as Python writes and reads it, for stores: NaN and infinities by name, ASCII, integers of any length."""
+    try:
+        return json.dumps(value)
+    except ValueError:
+        return _write(value, strict=False)
+
+
+def loads_exact(text: str | bytes) -> Any:
+    """What ``dumps_exact`` wrote. ValueError for anything that is not JSON, or is nested too deeply to be read."""
+    try:
+        return json.loads(text, parse_int=_read_integer)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def dumps_strict(value: Any) -> str:
+    """JSON for other programs: NaN and infinities as the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return _write(value, strict=True)
+
+
+def name_float(value: float) -> str:
+    """The name of a float that JSON has no number for."""
+    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def strict_form(value: Any) -> Any:
+    """*value*, in JSON form, with NaN and infinities by name."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return name_float(value)
+    if isinstance(value, list):
+        return [strict_form(item) for item in value]
+    if isinstance(value, dict):
+        return {key: strict_form(item) for key, item in value.items()}
+    return value
+
+
+def _write(value: Any, *, strict: bool) -> str:
+    """JSON of what the json module refuses: long integers, and with *strict* NaN and infinities."""
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(key)}: {_write(item, strict=strict)}" for key, item in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_write(item, strict=strict) for item in value)}]"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return write_integer(value)
+    if strict and isinstance(value, float) and not math.isfinite(value):
+        return f'"{name_float(value)}"'
+    return json.dumps(value)
+
+
+def write_integer(value: int) -> str:
+    """The decimal digits of an integer of any length."""
+    if value.bit_length() < 3 * _CHUNK:
+        return str(value)
+    digits, rest = [], abs(value)
+    while rest:
+        rest, chunk = divmod(rest, 10**_CHUNK)
+        digits.append(f"{chunk:0{_CHUNK}d}")
+    return ("-" if value < 0 else "") + "".join(reversed(digits)).lstrip("0")
+
+
+def _read_integer(text: str) -> int:
+    if len(text) <= _CHUNK:
+        return int(text)
+    sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+    value = 0
+    for start in range(0, len(digits), _CHUNK):
+        chunk = digits[start : start + _CHUNK]
+        value = value * 10 ** len(chunk) + int(chunk)
+    return sign * value
