@@ -15,7 +15,8 @@ from nbflow.engines.journal import FILE_NAME, is_locked
 from nbflow.engines.spec import AttemptSpec
 from nbflow.events import EventKind, decode_event
 from nbflow.kernels.death import describe_exit
-from nbflow.kernels.processes import Child, Spawner, python_module
+from nbflow.kernels.processes import Child, python_module
+from nbflow.kernels.spawner import Spawner
 from nbflow.ports import Launch, Progress, Report
 from nbflow.runs import AttemptRecord, AttemptState, Failure, FailureKind, Outcome
 

@@ -132,7 +132,9 @@ class Project:
 
         Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
         """
-        return self._submit(flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent)
+        return self._submit(
+            flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent
+        )
 
     def _submit(
         self,
@@ -199,7 +201,7 @@ class Project:
 
     def _make_engine(self) -> Engine:
         from nbflow.engines.local import LocalEngine
-        from nbflow.kernels.processes import Spawner
+        from nbflow.kernels.spawner import Spawner
 
         config = self.config
         settings = {

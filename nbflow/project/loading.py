@@ -37,7 +37,9 @@ class LoadedFlow:
         return self.version.full_name if self.version else str(self.source_path)
 
 
-def load_flow(reference: str | os.PathLike[str], get_store: Callable[[], Store], *, version: int | None = None) -> LoadedFlow:
+def load_flow(
+    reference: str | os.PathLike[str], get_store: Callable[[], Store], *, version: int | None = None
+) -> LoadedFlow:
     """A path wins where a file is there; else ``project/name``, or ``project/name@3`` for its third version."""
     text = os.fspath(reference)
     name, _, number = text.partition("@")
