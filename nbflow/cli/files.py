@@ -18,6 +18,9 @@ from nbflow.errors import UsageError
 # Aliases can make a few lines expand to billions of values; nobody passes this many.
 MAX_VALUES = 1_000_000
 _SURROGATES = re.compile("[\ud800-\udfff]")
+# Line breaks in YAML 1.1, and to ruamel.yaml; ordinary characters in YAML 1.2.
+_FORMER_BREAKS = "\x85\u2028\u2029"
+_PRIVATE_USE = range(0xF0000, 0xFFFFE)
 
 
 def read_parameter_file(path: Path) -> dict[str, Any]:
@@ -60,8 +63,9 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
 
     yaml = YAML(typ="safe", pure=True)
     yaml.Resolver = _core_resolver()
+    stand_ins = _choose_stand_ins(text)
     try:
-        value = yaml.load(text)
+        value = yaml.load(text.translate(stand_ins))
     except DuplicateKeyError as error:  # its own text shows the values, one of which may be a secret
         raise UsageError(f"{source}{_line(error)}: a key occurs twice; keep one") from None
     except MarkedYAMLError as error:
@@ -73,7 +77,7 @@ def parse_yaml(text: str, source: str) -> dict[str, Any]:
         raise UsageError(f"{source}: nested too deeply") from None
     except (ValueError, TypeError, AttributeError, LookupError) as error:  # a tagged value that is none of its type
         raise UsageError(f"{source}: {_first_line(error)}") from None
-    return _expect_mapping({} if value is None else _settle(value, source), source)
+    return _expect_mapping({} if value is None else _settle(value, stand_ins, source), source)
 
 
 def _line(error: Any) -> str:
@@ -116,9 +120,17 @@ def _expect_mapping(value: Any, source: str) -> dict[str, Any]:
     return dict(value)
 
 
-def _settle(value: Any, source: str) -> Any:
-    """*value* as a tree: aliases copied, surrogate pairs written as escapes joined; endless or huge ones refused."""
+def _choose_stand_ins(text: str) -> dict[int, int]:
+    """For each former line break in *text*, a character that *text* does not use."""
+    used = set(map(ord, text))
+    free = (code for code in _PRIVATE_USE if code not in used)
+    return {ord(character): next(free) for character in _FORMER_BREAKS if ord(character) in used}
+
+
+def _settle(value: Any, stand_ins: Mapping[int, int], source: str) -> Any:
+    """*value* as a tree: aliases copied, stand-ins undone, escaped surrogate pairs joined; endless or huge ones refused."""
     count = 0
+    originals = {stand_in: original for original, stand_in in stand_ins.items()}
 
     def walk(item: Any, inside: tuple[int, ...]) -> Any:
         nonlocal count
@@ -126,11 +138,8 @@ def _settle(value: Any, source: str) -> Any:
         if count > MAX_VALUES or id(item) in inside:
             raise UsageError(f"{source}: its aliases make it endless or larger than {MAX_VALUES:,} values")
         if isinstance(item, str):
-            return (
-                item.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
-                if _SURROGATES.search(item)
-                else item
-            )
+            item = item.translate(originals) if originals else item
+            return _join_surrogates(item) if _SURROGATES.search(item) else item
         if isinstance(item, Mapping):
             return {walk(key, ()): walk(entry, (*inside, id(item))) for key, entry in item.items()}
         if isinstance(item, list):
@@ -141,6 +150,10 @@ def _settle(value: Any, source: str) -> Any:
         return walk(value, ())
     except RecursionError:
         raise UsageError(f"{source}: nested too deeply") from None
+
+
+def _join_surrogates(text: str) -> str:
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
 
 
 def _core_resolver() -> type:

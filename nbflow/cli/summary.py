@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from nbflow.cli.console import clean_line, make_strict, write_line
@@ -47,20 +45,12 @@ def describe_failure(run: RunRecord, *, cell: str | None = None, frames: int = S
 
 
 def show_value(value: Any, *, limit: int = SHOWN_VALUE) -> str:
-    """A value on one line: numbers and texts as they are, tables and images by their shape, the rest as short JSON."""
+    """A value on one line: a text as it is, a table or a figure in a few words, the rest as short JSON."""
     if isinstance(value, str):
         return clean_line(value, limit=limit)
-    if isinstance(value, Mapping) and len(value) == 1:
-        kind, content = next(iter(value.items()))
-        shape = _shape(kind, content)
-        if shape:
-            return shape
-    return clean_line(json.dumps(make_strict(value), ensure_ascii=False), limit=limit)
+    from nbflow.api.results import describe_result
 
-
-def _shape(kind: str, content: Any) -> str | None:
-    """``table of 3 rows`` and so on for what ``nbflow.record`` writes for tables and images; None for anything else."""
-    return None
+    return clean_line(describe_result(make_strict(value)), limit=limit)
 
 
 def format_duration(seconds: float) -> str:
