@@ -6,6 +6,7 @@ import ast
 import datetime
 import decimal
 import pathlib
+import re
 import typing
 import uuid
 from collections.abc import Mapping
@@ -14,8 +15,18 @@ from types import NoneType
 from typing import Any, Literal
 
 from nbflow.parameters.defaults import Evaluator, NotKnown
+from nbflow.parameters.forms import NoForm, json_form
 from nbflow.parameters.hints import annotate, join
-from nbflow.parameters.markers import Bounds, Choice, PandasTimedelta, PandasTimestamp, Pattern, Range, Secret
+from nbflow.parameters.markers import (
+    Bounds,
+    Choice,
+    Constraint,
+    PandasTimedelta,
+    PandasTimestamp,
+    Pattern,
+    Range,
+    Secret,
+)
 from nbflow.parameters.source import parse_python
 
 _BUILTINS: Mapping[str, Any] = {
@@ -90,6 +101,7 @@ _BOUND_NAMES = {
     "MaxLen": "max_length",
 }
 _FIELD_NAMES = {**{name: name for name in _BOUND_NAMES.values()}, "pattern": "search"}
+_MARKERS: Mapping[str, type[Constraint]] = {"Choice": Choice, "Pattern": Pattern, "Range": Range}
 _MAX_DEPTH = 20
 
 
@@ -212,13 +224,13 @@ class _Reader:
         try:
             arguments = [self.evaluator.value(item) for item in call.args]
             named = {item.arg: self.evaluator.value(item.value) for item in call.keywords if item.arg}
-            if package == "nbflow" and name in ("Range", "Choice", "Pattern"):
-                return [{"Range": Range, "Choice": Choice, "Pattern": Pattern}[name](*arguments, **named)]
+            if package == "nbflow" and name in _MARKERS:
+                return [_make_marker(name, arguments, named)]
             if package == "annotated_types":
                 return [_from_annotated_types(name, arguments, named)]
             if path in ("pydantic.Field", "pydantic.StringConstraints", "pydantic.fields.Field"):
                 return self._field(named)
-        except (NotKnown, TypeError, ValueError, KeyError):
+        except (NotKnown, NoForm, TypeError, ValueError, KeyError, re.error):
             pass
         self.unknown.append(ast.unparse(call))
         return []
@@ -253,6 +265,16 @@ def is_type_expression(node: ast.expr, evaluator: Evaluator) -> bool:
         return reader.read(node) is not Any and not reader.unknown
     except (TypeError, ValueError, RecursionError):
         return False
+
+
+def _make_marker(name: str, arguments: list[Any], named: Mapping[str, Any]) -> Constraint:
+    marker = _MARKERS[name](*arguments, **named)
+    if isinstance(marker, Choice):
+        for value in marker.values:
+            json_form(value)
+    if isinstance(marker, Pattern):
+        re.compile(marker.regex)
+    return marker
 
 
 def _from_annotated_types(name: str, arguments: list[Any], named: Mapping[str, Any]) -> Bounds:

@@ -133,7 +133,7 @@ class Evaluator:
     def _value(self, node: ast.expr) -> Any:
         match node:
             case ast.Constant(value=value):
-                return value
+                return value if type(value) is not int else _number(value)
             case ast.Call():
                 return self._call(node)
             case ast.Attribute() | ast.Name():
@@ -279,7 +279,7 @@ def _combine_types(op: ast.operator, left: Any, right: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    if type(value) is float or (type(value) is int and value.bit_length() <= 2**15):
+    if type(value) is float or (type(value) is int and value.bit_length() <= 10_000):
         return value
     raise NotKnown
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from types import NoneType, UnionType
 from typing import Any, Literal, Union
 
-from nbflow.parameters.forms import enum_form
+from nbflow.parameters.forms import enum_form, json_form
 from nbflow.parameters.markers import Choice, PandasTimedelta, PandasTimestamp, Secret
 
 CONTAINERS = (list, tuple, set, frozenset, dict)
@@ -74,6 +74,12 @@ def without_none(hint: Any) -> Any:
     return annotate(join(rest) if rest else NoneType, metadata)
 
 
+def conditions_of(hint: Any) -> tuple[Any, ...]:
+    """What stands beside the type, whether inside or outside of an optional."""
+    inner = without_none(split_annotated(hint)[0])
+    return (*split_annotated(hint)[1], *split_annotated(inner)[1])
+
+
 def join(members: Sequence[Any]) -> Any:
     """The union of *members*; ``Any`` swallows the others."""
     if any(member is Any for member in members):
@@ -111,7 +117,7 @@ def choices_of(hint: Any) -> tuple[Any, ...]:
     bare, metadata = split_annotated(hint)
     for item in metadata:
         if isinstance(item, Choice):
-            return item.values
+            return tuple(json_form(value) for value in item.values)
     if is_literal(bare):
         return tuple(value for value in typing.get_args(bare) if value is not None)
     if is_enum(bare):

@@ -7,6 +7,7 @@ import inspect
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Any
 
@@ -111,7 +112,7 @@ class _CellReader:
     def read(self) -> None:
         self._note_unreadable()
         body = self.parsed.body
-        for statement, following in zip(body, [*body[1:], None], strict=True):
+        for statement, following in zip_longest(body, body[1:]):
             try:
                 self._read_statement(statement, following)
             except RecursionError:
@@ -255,7 +256,7 @@ def describe(parameter: Parameter) -> Parameter:
     """*parameter* with all that follows from its type: text, choices, secrecy, and the limits as hints for a control."""
     hint = parameter.python_type
     limits: dict[str, Any] = {}
-    for item in hints.split_annotated(hint)[1]:
+    for item in hints.conditions_of(hint):
         if isinstance(item, Range):
             ends = {"minimum": item.lo, "maximum": item.hi, "step": item.step}
             limits.update({word: end for word, end in ends.items() if end is not None})

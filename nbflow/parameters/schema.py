@@ -101,15 +101,15 @@ def _bare_schema(bare: Any) -> dict[str, Any]:
 def _container_schema(container: type, arguments: tuple[Any, ...]) -> dict[str, Any]:
     if container is dict:
         schema: dict[str, Any] = {"type": "object"}
-        if len(arguments) == 2 and type_schema(arguments[1]):
-            schema["additionalProperties"] = type_schema(arguments[1])
-        return schema
+        inner = type_schema(arguments[1]) if len(arguments) == 2 else {}
+        return {**schema, "additionalProperties": inner} if inner else schema
     if container is tuple and arguments and Ellipsis not in arguments:
         items = [type_schema(part) for part in arguments]
         return {"type": "array", "prefixItems": items, "items": False, "minItems": len(items)}
     schema = {"type": "array"}
-    if arguments and type_schema(arguments[0]):
-        schema["items"] = type_schema(arguments[0])
+    inner = type_schema(arguments[0]) if arguments else {}
+    if inner:
+        schema["items"] = inner
     if container in (set, frozenset):
         schema["uniqueItems"] = True
     return schema

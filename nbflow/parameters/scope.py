@@ -19,11 +19,17 @@ WELL_KNOWN = {
         name: f"typing.{name}" for name in ("Dict", "Final", "FrozenSet", "List", "Mapping", "Sequence", "Set", "Tuple")
     },
     **{name: f"nbflow.{name}" for name in ("Secret", "Range", "Choice", "Pattern")},
+    **{
+        name: f"annotated_types.{name}"
+        for name in ("Ge", "Gt", "Interval", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf")
+    },
+    "Field": "pydantic.Field",
     "Decimal": "decimal.Decimal",
     "Path": "pathlib.Path",
     "UUID": "uuid.UUID",
     "Timestamp": "pandas.Timestamp",
     "Timedelta": "pandas.Timedelta",
+    "nbflow": "nbflow",
     "pandas": "pandas",
     "numpy": "numpy",
     "math": "math",

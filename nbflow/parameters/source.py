@@ -9,6 +9,7 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 PYTHON_CELL_MAGICS = frozenset({"time", "timeit", "capture", "prun", "memit", "local"})
 """Cell magics whose body is Python that runs in the notebook's own namespace."""
@@ -20,7 +21,7 @@ _UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError, OverflowErr
 _CELL_MAGIC = re.compile(r"\s*%%(\w+)[^\n]*")
 _TYPE_STATEMENT = re.compile(r"^type\s+(\w+)\s*=", re.MULTILINE)
 _MAX_STATEMENT_LINES = 200
-_MAX_ATTEMPTS = 3000
+_MAX_ATTEMPTS = 1500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +32,7 @@ class Unreadable:
     message: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class ParsedCell:
     """The statements of a cell that could be read. Line numbers are those of ``text``."""
 
@@ -45,12 +46,18 @@ class ParsedCell:
     line_offset: int = 0
     """To be added to a line of ``text`` to get the line of the cell."""
 
-    def segment(self, node: ast.AST) -> str:
-        """The source of *node* as it was written."""
-        try:
-            return ast.get_source_segment(self.text, node) or ""
-        except (ValueError, IndexError):
-            return ""
+    @cached_property
+    def _lines(self) -> list[bytes]:
+        # Columns of a syntax tree count bytes of UTF-8.
+        return [line.encode("utf-8", "surrogatepass") for line in self.text.split("\n")]
+
+    def segment(self, node: ast.expr) -> str:
+        """The source of *node* as it was written. Linear, unlike ``ast.get_source_segment`` over a whole cell."""
+        first, last = node.lineno - 1, (node.end_lineno or node.lineno) - 1
+        lines = self._lines[first : last + 1]
+        lines[-1:] = [line[: node.end_col_offset] for line in lines[-1:]]
+        lines[:1] = [line[node.col_offset :] for line in lines[:1]]
+        return b"\n".join(lines).decode("utf-8", "replace")
 
 
 def parse_cell(source: str, *, transform: bool) -> ParsedCell:
@@ -106,7 +113,9 @@ def _parse_through_ipython(text: str) -> ParsedCell | None:
     try:
         from IPython.core.inputtransformer2 import TransformerManager
 
-        transformed = str(TransformerManager().transform_cell(text))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            transformed = str(TransformerManager().transform_cell(text))
     except Exception:  # a transformer is a plug-in: whatever it raises, the cell is read without it
         return None
     tree = parse_python(transformed)
@@ -145,20 +154,19 @@ def _split_statements(text: str) -> Iterator[tuple[int, str, ast.Module | None, 
         if not lines[start].strip() or lines[start].lstrip().startswith("#"):
             start += 1
             continue
-        end, best, message = start + 1, None, ""
+        end, best, best_end, message = start + 1, None, start + 1, ""
         longest = min(len(lines), start + _MAX_STATEMENT_LINES)
         while attempts < _MAX_ATTEMPTS:
             attempts += 1
             tree, message = _try_parse("\n".join(lines[start:end]))
-            best = tree or best
+            if tree is not None:
+                best, best_end = tree, end
             more = message == "incomplete input" or (tree is not None and _goes_on(lines, end))
             if not more or end >= longest:
                 break
             end += 1
-        if best is None:
-            end = start + 1
-        yield start, "\n".join(lines[start:end]), best, message
-        start = end
+        yield start, "\n".join(lines[start:best_end]), best, message
+        start = best_end
 
 
 def _goes_on(lines: list[str], end: int) -> bool:
