@@ -16,6 +16,8 @@ from typing import Any
 
 import nbformat
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from nbflow.errors import NotebookError
 from nbflow.notebooks import insert_parameters, read_notebook, to_nbformat
@@ -201,6 +203,90 @@ def test_tags_are_read_leniently(tags: Any, found: tuple[str, ...]) -> None:
     content = dump(format_4([code("x", metadata={"tags": tags})]))
     assert read_notebook(content).cells[0].tags == found
     assert tuple(to_nbformat(content).cells[0].metadata.tags) == found
+
+
+RICH = format_4(
+    [
+        code(
+            "x",
+            outputs=[
+                {"output_type": "stream", "name": "stdout", "text": ["a\n"]},
+                {"output_type": "error", "traceback": ["t"]},
+            ],
+        ),
+        code(
+            "y",
+            outputs=[
+                {"output_type": "execute_result", "data": {"text/plain": ["1"]}, "metadata": {}, "execution_count": 1}
+            ],
+        ),
+        {
+            "cell_type": "markdown",
+            "source": ["m"],
+            "metadata": {"tags": []},
+            "attachments": {"i": {"image/png": "AA=="}},
+        },
+    ],
+    metadata={
+        "kernelspec": {"name": "ir", "display_name": "R", "language": "R"},
+        "language_info": {"name": "R"},
+        "widgets": {},
+    },
+)
+JSON = st.recursive(
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(-9, 9),
+        st.floats(),
+        st.text(max_size=5),
+        st.sampled_from(["code", "parameters"]),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["cells", "source", "metadata", "tags", "outputs", "data", "name", "x"]), inner, max_size=3
+        ),
+    ),
+    max_leaves=5,
+)
+
+
+def find_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (*path, key)
+        yield from find_places(item, (*path, key))
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.data())
+def test_whatever_nbformat_opens_is_read_executed_and_saved(data: st.DataObject) -> None:
+    raw = copy.deepcopy(data.draw(st.sampled_from([RICH, FORMAT_1, FORMAT_2, FORMAT_3])))
+    for _ in range(data.draw(st.integers(1, 3))):
+        *above, last = data.draw(st.sampled_from(sorted(find_places(raw), key=str)))
+        here: Any = raw
+        for key in above:
+            here = here[key]
+        if data.draw(st.booleans()):
+            here[last] = data.draw(JSON)
+        else:
+            del here[last]
+        if not raw:
+            break
+    try:
+        theirs = nbformat.reads(json.dumps(raw), as_version=4)
+    except Exception:
+        theirs = None
+    try:
+        cells = read_notebook(dump(raw)).cells
+    except NotebookError:
+        assert theirs is None or not theirs.cells
+        return
+    node = to_nbformat(dump(raw))
+    assert [(cell.cell_type, cell.source) for cell in node.cells] == [(cell.kind, cell.source) for cell in cells]
+    insert_parameters(node, "x = 1")
+    json.loads(b"".join(encode_notebook(node)), parse_constant=pytest.fail)
 
 
 def change(path: list[Any], value: Any) -> Callable[[dict[str, Any]], None]:

@@ -61,18 +61,21 @@ def encode_output(output: Mapping[str, Any]) -> bytes:
     fields = dict(output)
     if fields.get("output_type") == "stream" and isinstance(fields.get("text"), str):
         fields["text"] = fields["text"].splitlines(keepends=True)
-    elif isinstance(fields.get("data"), Mapping):
+    elif "data" in fields:
         fields["data"] = _split_mimes(fields["data"])
     return _encode(fields, depth=4, lost=None)
 
 
-def _split_mimes(data: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        mime: value.splitlines(keepends=True)
-        if isinstance(value, str) and (mime.startswith("text/") or mime in _SPLIT_MIMES)
-        else value
-        for mime, value in dict(data).items()
-    }
+def _split_mimes(data: Any) -> Any:
+    """Texts as lists of lines, which version control shows better; what is no bundle of types stays as it is."""
+    if not isinstance(data, Mapping):
+        return data
+    return {mime: _split_text(mime, value) for mime, value in dict(data).items()}
+
+
+def _split_text(mime: str, value: Any) -> Any:
+    is_text = isinstance(value, str) and (mime.startswith("text/") or mime in _SPLIT_MIMES)
+    return value.splitlines(keepends=True) if is_text else value
 
 
 def _encode(value: Any, *, depth: int, lost: str | None = "") -> bytes:
