@@ -6,6 +6,7 @@ process that opens the store) adopts and ends truthfully: see :func:`recover`.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import socket
@@ -24,8 +25,8 @@ from nbflow.runs import AttemptRecord, AttemptState, DispatcherRecord, RunRecord
 ACTIVE_PAUSE = 0.05
 IDLE_PAUSE = 0.25
 CANCEL_PAUSE = 0.25
-STORE_PATIENCE = 30.0
-"""Seconds that a store which refuses is tried again before the dispatcher gives up."""
+PATIENCE = 30.0
+"""Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
 
 FolderOf = Callable[[str, int], Path]
 
@@ -148,12 +149,14 @@ class Dispatcher:
             try:
                 self._turn()
                 failing_since = None
-            except StoreError as error:
+            except Exception as error:
+                # Whoever waits must get an answer in the end, whatever goes wrong here.
                 failing_since = failing_since or time.monotonic()
-                if time.monotonic() - failing_since > STORE_PATIENCE:
+                if time.monotonic() - failing_since > PATIENCE:
                     self._give_up(error)
                     break
-            self._engine.wait(ACTIVE_PAUSE if self._active else IDLE_PAUSE, wake=self._wake_read)
+            pause = ACTIVE_PAUSE if self._active and failing_since is None else IDLE_PAUSE
+            self._engine.wait(pause, wake=self._wake_read)
             with suppress(BlockingIOError):
                 os.set_blocking(self._wake_read, False)
                 os.read(self._wake_read, 4096)
@@ -255,12 +258,15 @@ class Dispatcher:
 
     def _recover(self) -> None:
         now = datetime.now(UTC)
-        for attempt in recover(self._store, self._engine, folder_of=self._folder_of, owner=self.record, lease=self._lease, now=now):
+        for attempt in recover(
+            self._store, self._engine, folder_of=self._folder_of, owner=self.record, lease=self._lease, now=now
+        ):
             self._active[attempt.id] = attempt
 
-    def _give_up(self, error: NbflowError) -> None:
+    def _give_up(self, error: Exception) -> None:
+        logging.getLogger(__name__).error("the dispatcher gives up", exc_info=error)
         with self._changed:
-            self.error = error
+            self.error = error if isinstance(error, NbflowError) else StoreError(f"the dispatcher failed: {error!r}")
             self._expected.clear()
             self._changed.notify_all()
 
@@ -296,7 +302,11 @@ def recover(
     An expired lease alone ends nothing: the attempt is asked first.
     """
     known = {dispatcher.id: dispatcher for dispatcher in store.list_dispatchers()}
-    dead = {key for key, record in known.items() if key != owner.id and not is_alive(record, lease=lease.total_seconds(), now=now)}
+    dead = {
+        key
+        for key, record in known.items()
+        if key != owner.id and not is_alive(record, lease=lease.total_seconds(), now=now)
+    }
     adopted = []
     for attempt in store.list_open_attempts():
         if attempt.owner == owner.id:

@@ -11,9 +11,11 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbflow.engines.journal import Journal
 from nbflow.engines.masking import Mask
@@ -22,6 +24,9 @@ from nbflow.engines.spec import AttemptSpec
 from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError
 from nbflow.events import EventKind
 from nbflow.runs import AttemptState, Failure, FailureKind
+
+if TYPE_CHECKING:
+    from nbflow.parameters import Declaration
 
 REFUSED = 75
 """Exit status when the attempt has begun before: EX_TEMPFAIL."""
@@ -140,10 +145,22 @@ def _declare(spec: AttemptSpec, session: Session) -> str | None:
     if notebook.language == "python":
         names = [parameter.name for parameter in declaration.parameters if not parameter.secret]
         session.readback = readback_expression(names) if names else ""
+    if "{" in spec.name:
+        session.render_name = partial(_render_name, spec.name, declaration)
     if not set(values.typed) - set(spec.secrets):
         return None
     kernel = spec.options.kernel or notebook.kernel_name or "python3"
     return render_injection(declaration, values, kernel_name=kernel, language=notebook.language, comment="Parameters")
+
+
+def _render_name(template: str, declaration: Declaration, used: Mapping[str, Any]) -> str:
+    """The run's name over the values really used; what can't be filled in leaves the template as it is."""
+    from nbflow.notebooks import render_path
+
+    try:
+        return render_path(template, declaration.restore(used).typed)
+    except NbflowError:
+        return template
 
 
 def _describe(node: Any, spec: AttemptSpec) -> None:

@@ -223,6 +223,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             values = parse_readback(answer["data"]["text/plain"])
             session.values = session.mask.json(values)
             session.listener.add(EventKind.VALUES, {"values": session.values})
+            if session.render_name is not None:
+                self.narrator.rename(session.render_name(session.values))
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
         assert self.kernel is not None

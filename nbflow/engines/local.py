@@ -14,7 +14,6 @@ from typing import Any
 from nbflow.engines.journal import FILE_NAME, is_locked
 from nbflow.engines.spec import AttemptSpec
 from nbflow.events import EventKind, decode_event
-from nbflow.kernels.death import describe_exit
 from nbflow.kernels.processes import Child, python_module
 from nbflow.kernels.spawner import Spawner
 from nbflow.ports import Launch, Progress, Report
@@ -234,6 +233,8 @@ def _to_loss(followed: _Followed) -> Outcome:
 def _describe_status(status: int | None) -> str:
     if status is None:
         return "it is gone"
+    from nbflow.kernels.death import describe_exit
+
     return describe_exit(status).text
 
 

@@ -15,6 +15,7 @@ CONTROL_MIME = "application/vnd.nbflow.control+json"
 SCRAP_PREFIX = "application/scrapbook.scrap."
 SHOWN_CHARACTERS = 2_000
 LAST_LINE_CHARACTERS = 200
+NAME_CHARACTERS = 200
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _RICHEST = ("image/png", "image/svg+xml", "image/jpeg", "text/html", "text/markdown", "text/latex", "application/json")
@@ -75,6 +76,12 @@ class Narrator:
         data = {"stream": "nbflow", "lines": self._session.mask.text(text).split("\n"), "cell": cell}
         self._session.listener.add(EventKind.LOG, data)
 
+    def rename(self, name: str) -> None:
+        """The run has another name from now on: one printable line."""
+        text = self._session.mask.text(name)
+        self._session.name = " ".join("".join(c if c.isprintable() else " " for c in text).split())[:NAME_CHARACTERS]
+        self._session.listener.add(EventKind.RENAMED, {"name": self._session.name})
+
     def show(self, content: Mapping[str, Any], cell: int) -> None:
         """The cell displayed a value: a result, a scrap, or something to look at."""
         data = content.get("data") or {}
@@ -118,8 +125,7 @@ class Narrator:
         if not isinstance(control, Mapping):
             return False
         if control.get("action") == "rename":
-            self._session.name = self._session.mask.text(str(control.get("name")))[:200]
-            self._session.listener.add(EventKind.RENAMED, {"name": self._session.name})
+            self.rename(str(control.get("name")))
         elif control.get("action") == "log":
             self.note(str(control.get("text")), cell)
         return True

@@ -86,6 +86,8 @@ class Session:
     values: Mapping[str, Any] | None = None
     results: dict[str, Any] = field(default_factory=dict)
     name: str | None = None
+    render_name: Callable[[Mapping[str, Any]], str] | None = None
+    """Makes the run's name from the values, where it depends on one that only the kernel could compute."""
     log_lines: int = 0
     last_line: str = ""
 
