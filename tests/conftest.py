@@ -9,6 +9,9 @@ from typing import Any
 
 import pytest
 
+from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
+from tests.store_fixtures import opener, postgres_server, store  # noqa: F401  (fixtures for every file)
+
 CellLike = str | Mapping[str, Any]
 NotebookFactory = Callable[..., Path]
 

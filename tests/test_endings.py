@@ -18,7 +18,6 @@ from nbflow.ports import RunFilter
 from nbflow.project import Project
 from nbflow.runs import FailureKind, RunState
 from tests.conftest import NotebookFactory
-from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.kernel
 Load = Callable[[Path], Flow]
@@ -158,7 +157,7 @@ def test_the_runners_death_is_a_crash(flow: Load, make_notebook: NotebookFactory
     [attempt] = project.store.list_attempts(run.id)
     assert attempt.pid is not None
     os.kill(attempt.pid, signal.SIGKILL)
-    with pytest.raises(RunCrashed, match="runner died.*SIGKILL"):
+    with pytest.raises(RunCrashed, match=r"runner died.*SIGKILL"):
         run.wait()
     assert run.ended is not None
 

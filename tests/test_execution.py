@@ -15,7 +15,6 @@ from nbflow.ports import RunFilter
 from nbflow.project import Project
 from nbflow.runs import RunState
 from tests.conftest import NotebookFactory
-from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures
 
 pytestmark = pytest.mark.kernel
 Load = Callable[[Path], Flow]
@@ -163,7 +162,7 @@ def test_the_kernel_works_in_the_notebooks_folder(flow: Load, make_notebook: Not
 
 
 def test_an_unknown_kernel_is_refused_before_anything_starts(flow: Load, make_notebook: NotebookFactory) -> None:
-    with pytest.raises(KernelError, match="'nope' is not installed; installed: .*python3"):
+    with pytest.raises(KernelError, match=r"'nope' is not installed; installed: .*python3"):
         flow(make_notebook(["1"], kernel="nope")).run()
 
 
