@@ -59,6 +59,7 @@ class Guardian:
 
     def __init__(self, link: socket.socket, *, ignored: frozenset[int], warmth: Warmth | None = None) -> None:
         self._link: socket.socket | None = link
+        self._inner_links: list[socket.socket] = []
         self._ignored = ignored
         self._warmth = warmth
         self._wards: dict[int, _Ward] = {}
@@ -114,6 +115,8 @@ class Guardian:
 
     def _watch_link(self, link: socket.socket) -> None:
         link.settimeout(_PATIENCE)
+        if link is not self._link:
+            self._inner_links.append(link)
         self._watch(link.fileno(), lambda: self._read_link(link))
 
     def _drain(self) -> None:
@@ -127,6 +130,7 @@ class Guardian:
         if link is self._link:
             self._lose_owner()
         else:
+            self._inner_links.remove(link)
             self._close(link)
         return None
 
@@ -152,6 +156,9 @@ class Guardian:
             ward.channel = None
             if self._tied or not ward.primary:
                 ward.kill_at = now
+        elif "detach" in received[0]:
+            # Only now: an owner that had given up waiting would start the program once more.
+            self._tied = self._tied and not ward.primary
         else:
             grace = float(received[0]["grace"])
             if grace > 0:
@@ -178,10 +185,9 @@ class Guardian:
             channel.close()
         else:
             if pid == 0:
-                if link_end is not None:
-                    link_end.detach()
+                self._leave(channel, link, link_end)
                 return program
-            self._adopt(pid, channel, tied=message["tied"])
+            self._adopt(pid, channel)
             if link is not None:
                 self._watch_link(link)
             _send(channel, {"pid": pid, "forked": not why, "why": why})
@@ -191,9 +197,13 @@ class Guardian:
             os.close(descriptor)
         return None
 
-    def _adopt(self, pid: int, channel: socket.socket, *, tied: bool) -> None:
-        if not self._begun:
-            self._tied = tied
+    def _leave(self, *others: socket.socket | None) -> None:
+        # In the fork. The descriptors are closed: no object may close them again when others bear their numbers.
+        for sock in (self._link, *self._inner_links, *(ward.channel for ward in self._wards.values()), *others):
+            if sock is not None:
+                sock.detach()
+
+    def _adopt(self, pid: int, channel: socket.socket) -> None:
         self._wards[pid] = _Ward(channel=channel, primary=not self._begun)
         self._begun = True
         self._childless = False
@@ -205,7 +215,7 @@ class Guardian:
     def _reap(self) -> None:
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status, usage = os.wait4(-1, os.WNOHANG)
             except ChildProcessError:
                 self._childless = True
                 return
@@ -215,7 +225,9 @@ class Guardian:
             if ward is None:
                 continue
             if ward.channel is not None:
-                _send(ward.channel, {"exit": os.waitstatus_to_exitcode(status)})
+                code = os.waitstatus_to_exitcode(status)
+                cpu = usage.ru_utime + usage.ru_stime
+                _send(ward.channel, {"exit": code, "cpu": cpu, "memory": usage.ru_maxrss})
                 self._close(ward.channel)
             if ward.primary:
                 self._end()
@@ -297,3 +309,4 @@ def main(descriptor: int) -> None:
     link = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
     Guardian(link, ignored=find_ignored_signals()).run()
+    os._exit(0)

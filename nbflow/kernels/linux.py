@@ -29,7 +29,7 @@ def _prctl() -> Callable[..., Any] | None:
         return None
     function.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
     function.restype = ctypes.c_int
-    return function  # type: ignore[no-any-return]
+    return function
 
 
 def become_subreaper() -> bool:

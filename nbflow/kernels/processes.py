@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
 
 ANSWER_LIMIT = 2.0
 """Seconds in which a warm server has to answer; after that the ordinary launcher is used."""
-_COLD_LIMIT = 30.0
 
 # A guardian imports nothing but these few modules: neither site-packages nor nbflow's own ``__init__`` are wanted.
 _COLD_GUARDIAN = """\
@@ -34,7 +33,11 @@ main(int(sys.argv[2]))
 
 
 class NoAnswer(OSError):
-    """A server or guardian went away, or did not answer in time."""
+    """A guardian did not answer in time."""
+
+
+class WentAway(OSError):
+    """A guardian ended, or never was."""
 
 
 class Child:
@@ -48,6 +51,8 @@ class Child:
         """Why not, where that is so."""
         self.returncode: int | None = None
         """As Popen has it: -9 after SIGKILL. Known once poll or wait saw it."""
+        self.cpu_seconds: float | None = None
+        """What it used, with those of its children that it waited for; known with the exit code."""
         self._channel = channel
         self._link = link
         self._lock = threading.Lock()
@@ -119,6 +124,7 @@ class Child:
             received = None
         # Without a last word the guardian was killed, and its programs with it.
         self.returncode = -int(signal.SIGKILL) if received is None else int(received[0]["exit"])
+        self.cpu_seconds = None if received is None else received[0]["cpu"]
         self._close()
 
     def _close(self) -> None:
@@ -146,32 +152,49 @@ def begin(
     """Have the guardian at the other end of *link* start a program.
 
     *linked* programs can ask their guardian for more. *owned*: the link is closed with the child. Raises OSError for
-    what stopped the program, NoAnswer where the guardian is silent.
+    what stopped the program; WentAway or NoAnswer for a guardian that did not even try.
     """
     ours, theirs = socket.socketpair()
-    with ExitStack() as stack:
-        stack.callback(theirs.close)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        stack.callback(os.close, nothing)
+    link.settimeout(limit)
+    ours.settimeout(limit)
+    try:
+        reply = _request(link, ours, theirs, program, stdio, {"link": linked, "why": why})
+        child = Child(ours, link if owned else None, reply)
+        if not tied:
+            wire.send(ours, {"detach": True})
+        return child
+    except BaseException:
+        ours.close()
+        raise
+    finally:
+        theirs.close()
+
+
+def _request(
+    link: socket.socket,
+    ours: socket.socket,
+    theirs: socket.socket,
+    program: Program,
+    stdio: Sequence[int | None],
+    wishes: Mapping[str, Any],
+) -> dict[str, Any]:
+    nothing = os.open(os.devnull, os.O_RDWR)
+    try:
         descriptors = [nothing if item is None else item for item in stdio]
-        message = {**program.to_message(), "tied": tied, "link": linked, "why": why}
-        link.settimeout(limit)
-        ours.settimeout(limit)
-        try:
-            wire.send(link, message, [theirs.fileno(), *descriptors])
-            theirs.close()
-            received = wire.receive(ours)
-        except OSError as error:
-            ours.close()
-            raise NoAnswer(f"no answer within {limit:g} s") from error
+        wire.send(link, {**program.to_message(), **wishes}, [theirs.fileno(), *descriptors])
+        theirs.close()
+        received = wire.receive(ours)
+    except TimeoutError as error:
+        raise NoAnswer("no answer in time") from error
+    except ConnectionError:
+        received = None
+    finally:
+        os.close(nothing)
     if received is None:
-        ours.close()
-        raise NoAnswer("the guardian went away")
-    reply = received[0]
-    if "error" in reply:
-        ours.close()
-        raise OSError(*reply["error"])
-    return Child(ours, link if owned else None, reply)
+        raise WentAway("the guardian went away")
+    if "error" in received[0]:
+        raise OSError(*received[0]["error"])
+    return received[0]
 
 
 def open_cold_guardian() -> tuple[socket.socket, subprocess.Popen[bytes]]:

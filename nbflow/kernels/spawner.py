@@ -9,11 +9,15 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from nbflow.kernels.command import Unfit
 from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
 from nbflow.kernels.linux import read_umask
-from nbflow.kernels.processes import Child, begin, open_cold_guardian
+from nbflow.kernels.preload import RUNNER_MODULES
+from nbflow.kernels.processes import ANSWER_LIMIT, Child, NoAnswer, WentAway, begin, open_cold_guardian
+from nbflow.kernels.servers import WarmServers
 
 _COLD_LIMIT = 30.0
+_OFF = "0"
 
 
 class Spawner:
@@ -24,16 +28,19 @@ class Spawner:
         *,
         fork: bool | None = None,
         preload: Sequence[str] = (),
-        warm: Sequence[str] = (),
+        warm: Sequence[str] = RUNNER_MODULES,
         log: Callable[[str], None] | None = None,
     ) -> None:
         """*fork*: None for the default, on where it works unless ``NBFLOW_FORK_SERVER=0``.
 
         *preload* names installed libraries to import beforehand, *warm* modules of our own. *log* gets one line
-        whenever something that could have been forked was not.
+        whenever a program could not be forked.
         """
-        self._log = log or (lambda line: None)
+        self._fork = os.environ.get("NBFLOW_FORK_SERVER") != _OFF if fork is None else fork
+        self._log = log or _ignore
         self._lock = threading.Lock()
+        self._pid = os.getpid()
+        self._servers = WarmServers(preload=preload, warm=warm, log=self._log)
         self._guardians: list[subprocess.Popen[bytes]] = []
         self._children: weakref.WeakSet[Child] = weakref.WeakSet()
 
@@ -51,29 +58,70 @@ class Spawner:
     ) -> Child:
         """Start a program in a session of its own. Raises OSError like Popen.
 
-        A *tied* one ends when this process does, however that is; of a detached one only the kernels and leftovers
-        end, and when it does. *linked*: it may start kernels of its own (``NBFLOW_GUARDIAN`` in its environment).
+        Descriptors that are None stand for ``/dev/null``. A *tied* program ends when this process does, however that
+        is; a detached one goes on, and its kernels and leftovers end when it does. *linked*: it may start kernels of
+        its own, by ``NBFLOW_GUARDIAN`` in its environment.
         """
-        environment = {name: value for name, value in (os.environ if env is None else env).items()}
+        if self._pid != os.getpid():
+            raise RuntimeError("a Spawner can't be used in a fork of the process that made it; make another one")
+        environment = dict(os.environ if env is None else env)
         environment.pop(GUARDIAN_VARIABLE, None)
         program = Program(argv=tuple(argv), env=environment, cwd=str(cwd or Path.cwd()), umask=read_umask())
+        stdio = (stdin, stdout, stderr)
+        child = self._start_warm(program, stdio, tied=tied, linked=linked) if self._fork else None
+        if child is None:
+            child = self._start_cold(program, stdio, tied=tied, linked=linked)
+        elif not child.forked:
+            self._log(f"started by the ordinary launcher: {child.why}")
+        self._children.add(child)
+        return child
+
+    def _start_warm(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child | None:
+        try:
+            for _ in range(2):  # a server hangs up when a library has changed on disk: then a new one is asked
+                server = self._servers.find(program)
+                link = server.open_guardian()
+                if link is not None:
+                    try:
+                        return begin(link, program, stdio=stdio, tied=tied, linked=linked)
+                    except NoAnswer:
+                        link.close()
+                        self._servers.discard(server)
+                        raise Unfit(f"the fork server did not answer within {ANSWER_LIMIT:g} s") from None
+                    except WentAway:
+                        link.close()
+                    except OSError:
+                        link.close()
+                        raise
+                self._servers.discard(server)
+            raise Unfit("the fork server ended")
+        except Unfit as reason:
+            self._log(f"started by the ordinary launcher: {reason}")
+            return None
+
+    def _start_cold(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child:
         link, guardian = open_cold_guardian()
         with self._lock:
             self._guardians = [each for each in self._guardians if each.poll() is None] + [guardian]
         try:
-            child = begin(
-                link, program, stdio=(stdin, stdout, stderr), tied=tied, linked=linked, why="off", limit=_COLD_LIMIT
-            )
-        except OSError:
+            return begin(link, program, stdio=stdio, tied=tied, linked=linked, why="ordinary", limit=_COLD_LIMIT)
+        except BaseException:
             link.close()
             raise
-        self._children.add(child)
-        return child
 
-    def warm_up(self) -> None:
-        """Start the server now, without waiting for it."""
+    def warm_up(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
+        """Start the server that would be asked for this program now, without waiting for it."""
+        if self._fork:
+            program = Program(argv=tuple(argv), env=os.environ if env is None else env, cwd="/", umask=0)
+            self._servers.start(program)
 
     def close(self) -> None:
         """Let go of everything: tied programs end, and the servers."""
-        for child in list(self._children):
-            child.close()
+        if self._pid == os.getpid():
+            for child in list(self._children):
+                child.close()
+            self._servers.close()
+
+
+def _ignore(line: str) -> None:
+    pass

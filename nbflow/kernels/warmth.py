@@ -1,0 +1,152 @@
+"""What a warm interpreter has imported, under which conditions, and for whom that can stand."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from nbflow.kernels.command import (
+    ModuleCommand,
+    Unfit,
+    check_environment,
+    is_same_python,
+    parse_command,
+    reduce_environment,
+)
+from nbflow.kernels.launch import Program
+
+_KERNEL_LAUNCHER = "ipykernel_launcher"
+
+
+class WarmImports:
+    """The state of this interpreter once everything is imported; it is not touched after that."""
+
+    def __init__(
+        self, *, flags: Sequence[str], path: Sequence[str], kernel_names: frozenset[str], has_preloaded: bool
+    ) -> None:
+        """*path* is ``sys.path`` without a working directory; *kernel_names* are the top-level modules that an ordinary
+        kernel has imported too."""
+        self.flags = tuple(flags)
+        self.path = tuple(path)
+        self.environment = _read_initial_environment()
+        """As this process was executed with it."""
+        self.changes = _compare(self.environment, os.environ)
+        """What the interpreter and the imports have set or removed (None) since."""
+        self._needed = reduce_environment(self.environment)
+        loaded = {name.partition(".")[0] for name in sys.modules}
+        self._loaded = frozenset(loaded)
+        self._extra = frozenset(loaded - kernel_names)
+        self._user_folders = [entry for entry in path if not _is_library_folder(entry)]
+        self._shared = frozenset(sys.modules)
+        self._has_preloaded = has_preloaded
+        self._stamps = _stamp_files()
+
+    def find_unfit(self, program: Program) -> str:
+        """Why the program can't be run in a fork of this process; empty when it can."""
+        try:
+            self.check(program)
+        except Unfit as reason:
+            return str(reason)
+        return ""
+
+    def check(self, program: Program) -> ModuleCommand:
+        """The program's command line, once it is sure that a fork of this process is as good. Raises Unfit."""
+        command = parse_command(program.argv)
+        if not is_same_python(command.python, sys.executable):
+            raise Unfit(f"another interpreter or environment ({command.python})")
+        if command.flags != self.flags:
+            raise Unfit(f"other interpreter flags ({' '.join(command.flags) or 'none'})")
+        check_environment(program.env)
+        self._compare_environment(program.env)
+        if not command.safe_path:
+            self._check_shadows(command, program.cwd)
+        return command
+
+    def _compare_environment(self, env: Mapping[str, str]) -> None:
+        wanted = reduce_environment(env)
+        for name in wanted.keys() | self._needed.keys():
+            if wanted.get(name) not in (self._needed.get(name), self.changes.get(name, self._needed.get(name))):
+                raise Unfit(f"the environment variable {name} has another value")
+
+    def _check_shadows(self, command: ModuleCommand, cwd: str) -> None:
+        """A file of the user's may bear the name of a library: there the order of imports decides which one is found."""
+        for folder in [cwd, *self._user_folders]:
+            is_launcher = command.module == _KERNEL_LAUNCHER and folder == cwd
+            names = self._extra if is_launcher else self._loaded
+            for name in _list_modules(folder):
+                if name in names and not self._comes_from(name, folder):
+                    raise Unfit(f"the folder has a module {name} of its own")
+            if "matplotlib" in self._loaded and folder == cwd and os.path.exists(os.path.join(cwd, "matplotlibrc")):
+                raise Unfit("the folder has a matplotlibrc of its own")
+
+    def _comes_from(self, name: str, folder: str) -> bool:
+        file = getattr(sys.modules.get(name), "__file__", None) or ""
+        return os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep)
+
+    def list_own_modules(self) -> list[str]:
+        """What a fork has imported itself, the latest first."""
+        own = []
+        for name in reversed(sys.modules):  # in order of import: the shared ones are not even looked at
+            if name in self._shared and name != "__main__":
+                break
+            own.append(name)
+        return own
+
+    def has_user_libraries(self) -> bool:
+        """Whether compiled libraries are loaded that neither a kernel nor a runner needs."""
+        files = (str(getattr(sys.modules.get(name), "__file__", "")) for name in self.list_own_modules())
+        return self._has_preloaded or any(file.endswith((".so", ".pyd")) for file in files)
+
+    def is_stale(self) -> bool:
+        """Whether a file that was imported, or a folder of installed libraries, has changed since."""
+        return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
+
+
+def _read_initial_environment() -> dict[str, str]:
+    with open("/proc/self/environ", "rb") as file:
+        pairs = (entry.partition(b"=") for entry in file.read().split(b"\0") if entry)
+        return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
+
+
+def _compare(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str | None]:
+    return {name: after.get(name) for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+def _is_library_folder(entry: str) -> bool:
+    from nbflow.kernels.preload import is_installed
+
+    return is_installed(os.path.join(entry, "x")) or entry.endswith(".zip")
+
+
+def _list_modules(folder: str) -> set[str]:
+    names = set()
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            stem, dot, suffix = entry.name.partition(".")
+            if (dot and suffix.endswith(("py", "so", "pyc", "pyd"))) or (
+                not dot and os.path.exists(os.path.join(folder, stem, "__init__.py"))
+            ):
+                names.add(stem)
+    return names
+
+
+def _stamp_files() -> dict[str, tuple[int, int, int] | None]:
+    from nbflow.kernels.preload import is_standard
+
+    files = {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
+    paths = {file for file in files if not is_standard(file)} | {sys.executable, os.__file__}
+    paths |= {entry for entry in sys.path if os.path.basename(entry) in ("site-packages", "dist-packages")}
+    matplotlib = sys.modules.get("matplotlib")
+    if matplotlib is not None:
+        paths.add(matplotlib.matplotlib_fname())
+    return {path: _stamp(path) for path in paths}
+
+
+def _stamp(path: str) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
