@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import secrets
 import stat
@@ -65,7 +66,7 @@ def open_temporary(folder: str, *, mode: int = 0o666) -> tuple[int, str | None]:
     if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):
         with suppress(OSError):
             return os.open(folder, flags | os.O_TMPFILE, mode), None
-    name = _new_name(folder)
+    name = _temporary_name(folder, secrets.token_hex(8))
     return os.open(name, flags | os.O_CREAT | os.O_EXCL, mode), name
 
 
@@ -74,21 +75,66 @@ def _replace(target: str, content: Iterable[bytes], private: bool) -> None:
     folder = os.path.dirname(target)
     descriptor, name = open_temporary(folder, mode=0o600 if private else 0o666)
     try:
-        try:
-            for block in _gather(content):
-                _write(descriptor, block)
-            _keep_access(descriptor, old, private)
-            os.fsync(descriptor)
-            if name is None:
-                name = _give_name(descriptor, folder)
-        finally:
-            os.close(descriptor)
-        os.replace(name, target)
+        for block in _gather(content):
+            _write(descriptor, block)
+        _keep_access(descriptor, old, private)
+        os.fsync(descriptor)
+        if name is None:
+            _put_nameless(descriptor, target)
+        else:
+            os.replace(name, target)
     except BaseException:
         if name is not None:
             with suppress(OSError):
                 os.unlink(name)
         raise
+    finally:
+        os.close(descriptor)
+
+
+def _put_nameless(descriptor: int, target: str) -> None:
+    """Give the nameless file a name beside *target* and move it there: the system can't do both at once.
+
+    The name is always the same for a target, so that what a kill between the two leaves is cleared by the next save;
+    the lock on the file ends with its process and so tells a leftover from the file of somebody who is saving too.
+    """
+    import fcntl
+
+    with suppress(OSError):  # Not every file system has locks; leftovers then stay.
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    folder, base = os.path.split(target)
+    name = _temporary_name(folder, hashlib.sha256(os.fsencode(base)).hexdigest()[:16])
+    try:
+        _link(descriptor, name)
+    except FileExistsError:
+        _clear_leftover(name)
+        name = _temporary_name(folder, secrets.token_hex(8))
+        _link(descriptor, name)
+    try:
+        os.replace(name, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(name)
+        raise
+
+
+def _link(descriptor: int, name: str) -> None:
+    # A directory descriptor makes Python call linkat, which follows the link in /proc; it is not used otherwise.
+    os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
+
+
+def _clear_leftover(name: str) -> None:
+    """Remove the file when nobody holds its lock; while we hold it, nobody else moves or removes it."""
+    import fcntl
+
+    with suppress(OSError):
+        descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.path.samestat(os.fstat(descriptor), os.stat(name)):
+                os.unlink(name)
+        finally:
+            os.close(descriptor)
 
 
 def _find_old(target: str) -> os.stat_result | None:
@@ -112,15 +158,8 @@ def _keep_access(descriptor: int, old: os.stat_result | None, private: bool) -> 
     os.fchmod(descriptor, 0o600 if private else stat.S_IMODE(old.st_mode) & 0o777)
 
 
-def _give_name(descriptor: int, folder: str) -> str:
-    name = _new_name(folder)
-    # A directory descriptor makes Python call linkat, which follows the link in /proc; it is not used otherwise.
-    os.link(f"/proc/self/fd/{descriptor}", name, src_dir_fd=descriptor, follow_symlinks=True)
-    return name
-
-
-def _new_name(folder: str) -> str:
-    return os.path.join(folder, f".nbflow-{secrets.token_hex(8)}.tmp")
+def _temporary_name(folder: str, mark: str) -> str:
+    return os.path.join(folder, f".nbflow-{mark}.tmp")
 
 
 def _write(descriptor: int, block: bytes) -> None:
