@@ -82,26 +82,35 @@ class CommandLine:
         return process
 
     def on_terminal(
-        self, *args: object, typed: str = "", env: Mapping[str, str] | None = None, columns: int = 100
+        self,
+        *args: object,
+        typed: str = "",
+        wait_for: str = "",
+        env: Mapping[str, str] | None = None,
+        columns: int = 100,
     ) -> Answer:
-        """Run on a pseudo-terminal; ``out`` is everything a person's terminal received."""
+        """Run on a pseudo-terminal; ``out`` is everything a person's terminal received.
+
+        *typed* is typed when *wait_for* has been seen.
+        """
         pid, master = pty.fork()
         if pid == 0:
             os.chdir(self.cwd)
             os.execvpe(COMMAND[0], [*COMMAND, *map(str, args)], {**self.environment(env), "COLUMNS": str(columns)})
         received = b""
         deadline = time.monotonic() + PATIENCE
-        if typed:
-            os.write(master, typed.encode())
         while time.monotonic() < deadline:
             ready, _, _ = select.select([master], [], [], 1.0)
             try:
                 block = os.read(master, 65536) if ready else None
-            except OSError:
+            except OSError:  # what Linux answers when the other side is closed
                 block = b""
             if block == b"":
                 break
             received += block or b""
+            if typed and wait_for.encode() in received:
+                os.write(master, typed.encode())
+                typed = ""
         else:
             os.kill(pid, signal.SIGKILL)
         os.close(master)

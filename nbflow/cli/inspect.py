@@ -59,7 +59,7 @@ def flow_to_json(loaded: LoadedFlow) -> dict[str, Any]:
 
 
 def parameter_to_json(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as a program wants it; ``default_source`` is the text of a computed default."""
+    """A parameter as a program wants it; its default as it is written (as a value it is in the JSON Schema)."""
     from nbflow.parameters.records import ComputedDefault
 
     default = parameter.default
@@ -69,7 +69,7 @@ def parameter_to_json(parameter: Parameter) -> dict[str, Any]:
         "annotation": parameter.annotation,
         "required": parameter.required,
         "computed": isinstance(default, ComputedDefault),
-        "default": show_default(parameter) or None,
+        "default_source": show_default(parameter) or None,
         "choices": list(parameter.choices),
         "secret": parameter.secret,
         "help": parameter.help,
@@ -88,12 +88,18 @@ def show_default(parameter: Parameter) -> str:
     return ""
 
 
+def _show_type(parameter: Parameter) -> str:
+    """The type; with its constraints as they are written, where it has any."""
+    constrained = parameter.annotation is not None and "Annotated" in parameter.annotation
+    return parameter.annotation if constrained and parameter.annotation else parameter.type_text
+
+
 def list_parameters(loaded: LoadedFlow) -> list[tuple[str, str, str, str]]:
     """A row for each parameter: name, type, default, help."""
     return [
         (
             parameter.name,
-            parameter.type_text,
+            clean_line(_show_type(parameter)),
             "required" if parameter.required else clean_line(show_default(parameter), limit=60),
             clean_line(parameter.help),
         )

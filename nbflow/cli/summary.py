@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nbflow.cli.console import clean_line, make_strict, write_line
-from nbflow.cli.table import STYLES, paint, write_facts
+from nbflow.cli.table import COLOURS, paint, write_facts
 from nbflow.runs import RunRecord, RunState
 
 SHOWN_FRAMES = 12
@@ -16,7 +16,7 @@ def write_summary(run: RunRecord, *, cell: str | None = None) -> None:
     """State, duration, results and where to look; a run that went wrong is told on standard error."""
     error = not run.state.is_success
     duration = f" in {format_duration(run.duration)}" if run.duration is not None else ""
-    state = paint(run.state.value, STYLES.get(run.state.value, "white"), error=error)
+    state = paint(run.state.value, COLOURS.get(run.state.value), error=error)
     write_line(f"{state}{duration}: {clean_line(run.name)} (run {run.id})", error=error)
     facts = [*describe_failure(run, cell=cell)] if error else []
     facts += [(f"result {clean_line(name, limit=60)}", show_value(value)) for name, value in run.results.items()]
@@ -32,14 +32,15 @@ def write_summary(run: RunRecord, *, cell: str | None = None) -> None:
 def describe_failure(run: RunRecord, *, cell: str | None = None, frames: int = SHOWN_FRAMES) -> list[tuple[str, str]]:
     """What went wrong, as named values: the cell, the error, the end of its traceback."""
     failure = run.failure
-    if failure is None:
-        return [("why", run.message)] if run.message else []
-    facts = []
-    if cell or failure.cell_index is not None:
-        facts.append(("cell", cell or f"at index {failure.cell_index} of the executed notebook"))
+    if cell is None and failure is not None and failure.cell_index is not None:
+        cell = f"number {failure.cell_index + 1} of the executed notebook"
+    facts = [("cell", cell)] if cell else []
+    if failure is None or run.state is RunState.CANCELLED:  # its own account tells only which signal reached it
+        return [*facts, ("why", run.message)] if run.message else facts
     facts.append(("error", f"{failure.ename}: {failure.evalue}" if failure.ename else failure.message))
     if failure.traceback and frames:
         lines = failure.traceback.strip().splitlines()
+        lines = lines[1:] if lines and not lines[0].strip("-") else lines  # IPython's ruler
         facts.append(("traceback", "\n".join(["…", *lines[-frames:]] if len(lines) > frames else lines)))
     return facts
 

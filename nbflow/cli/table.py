@@ -1,15 +1,20 @@
-"""Tables and lists of named values, to the width of the terminal; unbounded in a pipe, where lines are for programs."""
+"""Tables and lists of named values: to the width of the terminal, one line a row in a pipe, where lines are for programs."""
 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Mapping, Sequence
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import zip_longest
+
+import click
 
 from nbflow.cli.console import clean, clean_line, is_terminal, write_line
 
-STYLES: Mapping[str, str] = {
+COLOURS: Mapping[str, str] = {
     "completed": "green",
     "skipped": "green",
     "failed": "red",
@@ -19,37 +24,79 @@ STYLES: Mapping[str, str] = {
     "cancelling": "yellow",
     "running": "cyan",
 }
-PIPE_WIDTH = 10_000
+GAP = "  "
+NARROWEST = 12
+"""Columns that a column keeps, however narrow the terminal is."""
 
 
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Rows under their headers, one line each; on a terminal long cells wrap."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+    """Rows under their headers; on a terminal long cells wrap within their columns."""
+    cells = [[clean_line(cell) for cell in row] for row in rows]
+    widths = [max(map(measure, column)) for column in zip(headers, *cells, strict=True)]
+    if is_terminal(sys.stdout):
+        widths = _fit(widths, shutil.get_terminal_size().columns)
+    write_line(paint(_join(headers, widths), bold=True))
+    for row in cells:
+        columns = [list(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)]
+        for line in zip_longest(*columns, fillvalue=""):
+            write_line(_join(line, widths))
 
-    watched = is_terminal(sys.stdout)
-    console = Console(highlight=False, markup=False, emoji=False, width=None if watched else PIPE_WIDTH)
-    table = Table(box=box.SIMPLE_HEAD if watched else None, pad_edge=False, header_style="bold")
-    for header in headers:
-        table.add_column(header, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(clean_line(cell), style=STYLES.get(cell, "")) for cell in row))
-    with console.capture() as captured:
-        console.print(table)
-    for line in captured.get().strip("\n").splitlines():
-        write_line(line.rstrip())
+
+def _join(cells: Sequence[str], widths: Sequence[int]) -> str:
+    """The cells side by side; the states among them in their colours."""
+    padded = [
+        paint(cell, COLOURS.get(cell)) + " " * (width - measure(cell))
+        for cell, width in zip(cells, widths, strict=True)
+    ]
+    return GAP.join(padded).rstrip()
+
+
+def _fit(widths: Sequence[int], total: int) -> list[int]:
+    """*widths* with the widest ones narrowed until they fit, as far as that goes."""
+    fitted = list(widths)
+    room = total - len(GAP) * (len(fitted) - 1)
+    while sum(fitted) > room and max(fitted) > NARROWEST:
+        fitted[fitted.index(max(fitted))] -= 1
+    return fitted
+
+
+def _wrap(text: str, width: int) -> Iterator[str]:
+    """*text* in lines of at most *width* columns, broken at spaces where there are any."""
+    while measure(text) > width:
+        end = _find_end(text, width)
+        space = text.rfind(" ", 0, end + 1)
+        end = space if space > 0 else end
+        yield text[:end].rstrip()
+        text = text[end:].lstrip()
+    yield text
+
+
+def _find_end(text: str, width: int) -> int:
+    used = 0
+    for index, character in enumerate(text):
+        used += measure(character)
+        if used > width:
+            return max(index, 1)
+    return len(text)
+
+
+def measure(text: str) -> int:
+    """How many columns of a terminal *text* takes."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0 if unicodedata.combining(character) else 2 if unicodedata.east_asian_width(character) in "WF" else 1
+        for character in text
+    )
 
 
 def write_facts(facts: Sequence[tuple[str, str]], *, indent: str = "", error: bool = False) -> None:
     """``name  value`` lines, the names in one column; further lines of a value stand under its first."""
-    width = max((len(name) for name, _ in facts), default=0)
+    width = max((measure(name) for name, _ in facts), default=0)
     for name, value in facts:
         lines = [clean(line) for line in value.splitlines()] or [""]
-        write_line(f"{indent}{name:<{width}}  {lines[0]}".rstrip(), error=error)
-        for line in lines[1:]:
-            write_line(f"{indent}{'':<{width}}  {line}", error=error)
+        for label, line in zip_longest([name], lines, fillvalue=""):
+            write_line(f"{indent}{label}{' ' * (width - measure(label))}{GAP}{line}".rstrip(), error=error)
 
 
 def format_time(time: datetime | None) -> str:
@@ -57,10 +104,8 @@ def format_time(time: datetime | None) -> str:
     return time.astimezone().strftime("%Y-%m-%d %H:%M:%S") if time else ""
 
 
-def paint(text: str, style: str, *, error: bool = False) -> str:
+def paint(text: str, colour: str | None = None, *, bold: bool = False, error: bool = False) -> str:
     """*text* in a colour where the stream shows colours."""
-    if os.environ.get("NO_COLOR") or not is_terminal(sys.stderr if error else sys.stdout):
+    if not (colour or bold) or os.environ.get("NO_COLOR") or not is_terminal(sys.stderr if error else sys.stdout):
         return text
-    import click
-
-    return click.style(text, fg=style)
+    return click.style(text, fg=colour, bold=bold or None)

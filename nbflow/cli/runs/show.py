@@ -37,10 +37,10 @@ def command(run_id: str, as_json: bool) -> int:
 
 
 def _write_text(project: Project, run: RunRecord, attempts: list[AttemptRecord]) -> None:
-    from nbflow.cli.table import STYLES, paint, write_facts
+    from nbflow.cli.table import COLOURS, paint, write_facts
 
     write_facts([(name, value) for name, value in _list_facts(run) if value])
-    write_line(f"state       {paint(run.state.value, STYLES.get(run.state.value, 'white'))}")
+    write_line(f"state       {paint(run.state.value, COLOURS.get(run.state.value))}")
     _write_section("values", _list_values(run))
     _write_section("results", [(clean_line(name), show_value(value)) for name, value in run.results.items()])
     if len(attempts) > 1:
