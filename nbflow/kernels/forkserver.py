@@ -173,6 +173,7 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     if threads := preload.list_threads():
         raise preload.Refused(f"something started the thread {threads[0]}")
     sys.path[:] = path
+    sys.path_importer_cache.pop(os.getcwd(), None)
     gc.collect()
     gc.freeze()
     return WarmImports(flags=config["flags"], path=path, kernel_names=kernel_names, has_preloaded=accepted > 0), notes

@@ -65,6 +65,10 @@ class AttemptKernelManager(AsyncKernelManager):  # type: ignore[misc]
             await self.wait_exit()
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        if self._created_context and not restart:
+            # A subscription waits to be sent to a kernel that is gone: lingering for it would cost 0.1 s.
+            self._close_control_socket()
+            self.context.destroy(linger=0)
         await super()._async_cleanup_resources(restart=restart)
         if self.socket_folder is not None and not restart:
             shutil.rmtree(self.socket_folder, ignore_errors=True)

@@ -8,6 +8,7 @@ import ctypes
 import gc
 import importlib
 import io
+import itertools
 import os
 import runpy
 import signal
@@ -171,6 +172,7 @@ def _renew_libraries() -> None:
         loaded["locale"].setlocale(loaded["locale"].LC_CTYPE, "")
     private: Any = threading
     private.main_thread()._set_native_id()
+    private._counter = itertools.count(1).__next__  # of thread names
     private._register_atexit(_stop_control_thread)
     if "logging" in loaded:
         loaded["logging"]._startTime = time.time()
