@@ -9,7 +9,7 @@ import subprocess
 import sys
 import typing
 import uuid
-from typing import Annotated, Any, Literal, Optional
+from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
@@ -43,10 +43,10 @@ from tests.parameters_fixtures import declare, declare_one
         ("Literal['EU', 'US']", Literal["EU", "US"], "Literal['EU', 'US']"),
         ("Literal[1, 2, None]", Literal[1, 2, None], "Literal[1, 2, None]"),
         ("Literal[-1]", Literal[-1], "Literal[-1]"),
-        ("Optional[int]", Optional[int], "int | None"),
-        ("int | None", Optional[int], "int | None"),
+        ("Optional[int]", int | None, "int | None"),
+        ("int | None", int | None, "int | None"),
         ("Union[int, str]", int | str, "int | str"),
-        ("None | int", Optional[int], "None | int"),
+        ("None | int", None | int, "None | int"),
         ("int | Any", Any, "Any"),
         ("list", list, "list"),
         ("list[float]", list[float], "list[float]"),
@@ -59,7 +59,7 @@ from tests.parameters_fixtures import declare, declare_one
         ("dict[str, list[date]]", dict[str, list[datetime.date]], "dict[str, list[date]]"),
         ("Dict[int, Any]", dict[int, Any], "dict[int, Any]"),
         ("Mapping[str, int]", dict[str, int], "dict[str, int]"),
-        ("list[int] | None", Optional[list[int]], "list[int] | None"),
+        ("list[int] | None", list[int] | None, "list[int] | None"),
         ("pd.Timestamp", PandasTimestamp, "Timestamp"),
         ("Timedelta", PandasTimedelta, "Timedelta"),
         ("Final[int]", int, "int"),

@@ -1,7 +1,7 @@
 """What a text typed on a command line means, by the declared type.
 
 A text that can't be read as its type is returned as it is: the validator then refuses it, with the same words as
-anywhere else.
+anywhere else. The exception is JSON nested too deeply (``TooDeep``): that must not become a string.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 from nbflow.parameters import hints
 from nbflow.parameters.forms import enum_form
-from nbflow.parameters.values import loads_exact
+from nbflow.parameters.values import TooDeep, loads_exact
 
 _BOOLS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 _PYTHON_WORDS = {"True": True, "False": False, "None": None}
@@ -50,6 +50,8 @@ def read_json_or_text(text: str) -> Any:
 def _read_json(text: str, otherwise: Any) -> Any:
     try:
         return loads_exact(text)
+    except TooDeep:
+        raise
     except ValueError:
         return otherwise
 
@@ -73,6 +75,8 @@ def _read_scalar(text: str, kind: Any) -> Any:
 def _read_digits(word: str, otherwise: str) -> Any:
     try:
         return int(word)
+    except TooDeep:
+        raise
     except ValueError:
         return otherwise
 

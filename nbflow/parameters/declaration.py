@@ -37,8 +37,11 @@ class Declaration:
     def _validator(self) -> Validator:
         from nbflow.parameters.validation import Validator
 
-        python = self.language.lower().startswith(("python", "ipython"))
-        return Validator(parameters=self._by_name, accepts_undeclared=self.accepts_undeclared, python=python)
+        return Validator(parameters=self._by_name, accepts_undeclared=self.accepts_undeclared, python=self._is_python)
+
+    @property
+    def _is_python(self) -> bool:
+        return self.language.lower().startswith(("python", "ipython"))
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -61,7 +64,19 @@ class Declaration:
         A ``Text`` is read by the declared type. A secret given as ``Text`` may be ``env:NAME``, looked up in *environ*
         (the process's own by default), or ``file:PATH``.
         """
-        return self._validator.validate(values, environ=environ)
+        checked = self._validator.validate(values, environ=environ)
+        self._check_writable(checked)
+        return checked
+
+    def _check_writable(self, values: Values) -> None:
+        """What another language can't hold is refused here, before a kernel starts, not when its cell is written."""
+        if self._is_python:
+            return
+        from nbflow.parameters import languages
+        from nbflow.parameters.injection import render_injection
+
+        if languages.can_render(self.language):
+            render_injection(self, values, kernel_name="", language=self.language)
 
     def restore(self, json_form: Mapping[str, Any], secrets: Mapping[str, str] = MappingProxyType({})) -> Values:
         """The values whose ``Values.json`` was stored; a secret that *secrets* lacks is left out."""

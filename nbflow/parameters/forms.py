@@ -27,7 +27,7 @@ def json_form(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
-    if depth > MAX_DEPTH:
+    if depth >= MAX_DEPTH:
         raise NoForm(f"nested deeper than {MAX_DEPTH}")
     if kind in (list, tuple):
         return [json_form(item, depth + 1) for item in value]

@@ -23,6 +23,7 @@ WELL_KNOWN = {
         name: f"annotated_types.{name}"
         for name in ("Ge", "Gt", "Interval", "Le", "Len", "Lt", "MaxLen", "MinLen", "MultipleOf")
     },
+    **{name: f"enum.{name}" for name in ("Enum", "IntEnum", "StrEnum")},
     "Field": "pydantic.Field",
     "Decimal": "decimal.Decimal",
     "Path": "pathlib.Path",

@@ -17,16 +17,17 @@ from pydantic import TypeAdapter, ValidationError
 from nbflow.errors import Fault, ParameterError
 from nbflow.parameters import hints
 from nbflow.parameters.adapters import fits, make_adapter
-from nbflow.parameters.coercion import read_json_or_text, read_text
+from nbflow.parameters.coercion import read_text
 from nbflow.parameters.defaults import infer_type
 from nbflow.parameters.forms import MAX_DEPTH, NoForm, json_form
 from nbflow.parameters.literals import literal
 from nbflow.parameters.markers import Secret
 from nbflow.parameters.records import Parameter, Text
 from nbflow.parameters.scalars import is_from, show
-from nbflow.parameters.values import MASK, MAX_BYTES, Values, dumps_exact
+from nbflow.parameters.values import MASK, MAX_BYTES, TooDeep, Values, dumps_exact, loads_exact
 
 _SHOWN_NAMES = 12
+_TOO_DEEP = f"nested deeper than {MAX_DEPTH}; pass the path of a file"
 _MAX_SECRET_FILE = 64 * 1024
 _ADVICE_FOR_TABLES = "pass a list, or the path of a file"
 
@@ -139,7 +140,9 @@ class Validator:
         typed = self._apply(parameter, _normalise(value))
         try:
             form = json_form(typed)
-            again = self._apply(parameter, form)
+            text = dumps_exact(form)
+            # Two halves of a pair of surrogates become one character in JSON: only its text shows that.
+            again = self._apply(parameter, loads_exact(text) if "\\ud" in text else form)
             if literal(typed) == literal(again):
                 return again, form
         except (NoForm, _Refused, ValueError) as error:
@@ -150,9 +153,10 @@ class Validator:
     def _read_text(self, parameter: Parameter, text: str, environ: Mapping[str, str]) -> Any:
         if parameter.secret:
             return _read_secret(text, environ)
-        if parameter.name not in self.parameters:
-            return read_json_or_text(text)
-        return read_text(text, parameter.python_type, fits)
+        try:
+            return read_text(text, parameter.python_type, fits)
+        except TooDeep:
+            raise _Refused("size", _TOO_DEEP) from None
 
     def _apply(self, parameter: Parameter, value: Any) -> Any:
         adapter = self._adapters.get(parameter.name)
@@ -163,7 +167,7 @@ class Validator:
         except ValidationError as error:
             raise _explain(parameter, value, error) from None
         except RecursionError:
-            raise _Refused("size", f"nested deeper than {MAX_DEPTH}; pass the path of a file") from None
+            raise _Refused("size", _TOO_DEEP) from None
 
 
 def _explain(parameter: Parameter, value: Any, error: ValidationError) -> _Refused:
@@ -189,8 +193,8 @@ def _normalise(value: Any, depth: int = 0) -> Any:
     kind = type(value)
     if value is None or kind in (bool, int, float, str):
         return value
-    if depth > MAX_DEPTH:
-        raise _Refused("size", f"nested deeper than {MAX_DEPTH}; pass the path of a file")
+    if depth >= MAX_DEPTH:
+        raise _Refused("size", _TOO_DEEP)
     if isinstance(value, dict):
         return {_normalise(key, depth + 1): _normalise(item, depth + 1) for key, item in value.items()}
     for container in (list, tuple, set, frozenset):

@@ -16,6 +16,10 @@ _CHUNK = 600
 """Digits that Python converts under any ``set_int_max_str_digits``; the least limit is 640."""
 
 
+class TooDeep(ValueError):
+    """JSON that is nested more deeply than Python can read."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
     """The values of one call, after validation."""
@@ -41,7 +45,7 @@ def loads_exact(text: str | bytes) -> Any:
     try:
         return json.loads(text, parse_int=_read_integer)
     except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+        raise TooDeep("nested too deeply") from error
 
 
 def dumps_strict(value: Any) -> str:

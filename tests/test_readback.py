@@ -1,0 +1,179 @@
+"""Reading the values that a run used back from its kernel."""
+
+from __future__ import annotations
+
+import ast
+import datetime
+import decimal
+import enum
+import math
+import pathlib
+import re
+import subprocess
+import sys
+import uuid
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from nbflow.parameters.readback import MAX_VALUE, parse_readback, readback_expression
+from tests.parameters_fixtures import declare
+
+
+class Color(enum.Enum):
+    RED = "red"
+
+
+class Hostile:
+    def __repr__(self) -> str:
+        raise RuntimeError("no repr")
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError("no comparison")
+
+    def __hash__(self) -> int:
+        raise RuntimeError("no hash")
+
+
+class HostileText(str):
+    def __len__(self) -> int:
+        raise RuntimeError("no length")
+
+
+def read_back(namespace: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
+    """What a kernel with *namespace* would answer."""
+    expression = readback_expression(list(namespace) if names is None else names)
+    kernel = dict(namespace)
+    reply = repr(eval(expression, kernel))
+    assert set(kernel) == set(namespace) | {"__builtins__"}
+    return parse_readback(reply)
+
+
+@pytest.mark.parametrize(
+    ("value", "form"),
+    [
+        (1, 1),
+        (True, True),
+        (None, None),
+        ("a'\"\n\ud800\x00", "a'\"\n\ud800\x00"),
+        (math.inf, math.inf),
+        ([1, (2, 3)], [1, [2, 3]]),
+        ({3, 1, 2}, [1, 2, 3]),
+        ({"a": {"b": 1}}, {"a": {"b": 1}}),
+        ({1: "a"}, {"1": "a"}),
+        (datetime.date(2026, 1, 31), "2026-01-31"),
+        (datetime.datetime(2026, 1, 31, tzinfo=datetime.UTC), "2026-01-31T00:00:00+00:00"),
+        (datetime.timedelta(days=1), "P1D"),
+        (decimal.Decimal("1.10"), "1.10"),
+        (pathlib.Path("a/b"), "a/b"),
+        (uuid.UUID(int=0), "00000000-0000-0000-0000-000000000000"),
+        (Color.RED, "red"),
+        (np.float64(0.5), 0.5),
+        (np.int64(3), 3),
+        (np.bool_(True), True),
+        (np.datetime64("2026-01-31"), "2026-01-31"),
+        (pd.Timestamp("2026-01-31"), "2026-01-31T00:00:00"),
+        (pd.Timedelta("1D"), "P1D"),
+        (pd.NaT, None),
+        ([np.float32(0.5), pd.Timestamp("2026-01-31")], [0.5, "2026-01-31T00:00:00"]),
+    ],
+)
+def test_a_value_is_answered_in_its_json_form(value: Any, form: Any) -> None:
+    assert read_back({"x": value}) == {"x": form}
+
+
+def test_nan_is_answered() -> None:
+    assert math.isnan(read_back({"x": math.nan})["x"])
+
+
+def test_other_values_are_answered_as_a_short_repr() -> None:
+    answer = read_back({"frame": pd.DataFrame({"a": range(10_000)}), "f": len, "c": 1j, "b": b"x", "a": np.arange(9)})
+    assert answer["f"] == {"$repr": "<built-in function len>"}
+    assert answer["c"] == {"$repr": "1j"}
+    assert answer["b"] == {"$repr": "b'x'"}
+    assert all(len(found["$repr"]) <= 200 for found in answer.values())
+
+
+def test_hostile_values_and_missing_names_do_not_stop_the_rest() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    deep: Any = []
+    for _ in range(5000):
+        deep = [deep]
+    namespace: dict[str, Any] = {
+        "hostile": Hostile(),
+        "listed": [Hostile()],
+        "text": HostileText("a"),
+        "loop": loop,
+        "deep": deep,
+        "huge": 10**10_000,
+        "ok": 1,
+    }
+    answer = read_back(namespace, [*namespace, "absent", "not a name", "it's"])
+    assert list(answer) == list(namespace)
+    assert answer["ok"] == 1
+    assert answer["text"] == "a"
+    # reprlib writes its own text where a repr raises.
+    assert re.match(r"<Hostile", answer["hostile"]["$repr"])
+    assert "$repr" in answer["huge"]
+
+
+def test_large_values_are_cut() -> None:
+    answer = read_back({"text": "x" * (MAX_VALUE + 1), "many": list(range(10**6)), "fits": "x" * (MAX_VALUE - 10)})
+    assert len(answer["text"]["$repr"]) <= 200
+    assert len(answer["many"]["$repr"]) <= 200
+    assert answer["fits"] == "x" * (MAX_VALUE - 10)
+
+
+def test_names_that_shadow_builtins_do_no_harm() -> None:
+    namespace = dict.fromkeys(["json", "type", "len", "str", "globals", "exec", "list", "dict", "isinstance"], 1)
+    assert read_back(namespace) == namespace
+
+
+def test_the_answer_is_the_json_form_that_validation_gives() -> None:
+    declaration = declare("a: date\nb: set[int]\nc: timedelta\nd: Path\ne: pd.Timestamp\nf: dict[int, Decimal]")
+    values = declaration.validate(
+        {"a": "2026-01-31", "b": [3, 1], "c": "P1DT1S", "d": "x", "e": "2026-01-31", "f": {"1": "1.0"}}
+    )
+    assert read_back(dict(values.typed)) == values.json
+
+
+def test_the_expression_needs_nothing_of_nbflow() -> None:
+    expression = readback_expression(["x"])
+    code = f"import sys\nx = {{1, 2}}\nprint(eval({expression!r}))\nprint([m for m in sys.modules if 'nbflow' in m])"
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ['{"x": [1, 2]}', "[]"]
+
+
+def test_what_is_sent_to_a_kernel_keeps_to_old_python() -> None:
+    body = ast.parse(readback_expression(["x"]), mode="eval")
+    (source,) = [
+        node.value
+        for node in ast.walk(body)
+        if isinstance(node, ast.Constant) and "import" in str(node.value)[:5000] and len(str(node.value)) > 100
+    ]
+    ast.parse(source, feature_version=(3, 8))
+
+
+@pytest.mark.parametrize("reply", ["", "'", "1", "'[1]'", "'{'", "x", "(" * 500, "b'{}'", "'{\"a\": 1}'"])
+def test_any_reply_is_parsed_or_empty(reply: str) -> None:
+    assert parse_readback(reply) == ({"a": 1} if "a" in reply else {})
+
+
+@pytest.mark.kernel
+def test_a_real_kernel_answers() -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+    try:
+        client.execute_interactive("import datetime\nday = datetime.date(2026, 1, 31)\nrows = {2, 1}\n", timeout=60)
+        expression = readback_expression(["day", "rows", "absent"])
+        reply = client.execute_interactive("", silent=True, user_expressions={"v": expression}, timeout=60)
+        answer = reply["content"]["user_expressions"]["v"]
+        assert answer["status"] == "ok"
+        assert parse_readback(answer["data"]["text/plain"]) == {"day": "2026-01-31", "rows": [1, 2]}
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
