@@ -259,6 +259,7 @@ def find_places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, .
         yield from find_places(item, (*path, key))
 
 
+@pytest.mark.filterwarnings("ignore")
 @settings(max_examples=400, deadline=None)
 @given(st.data())
 def test_whatever_nbformat_opens_is_read_executed_and_saved(data: st.DataObject) -> None:
@@ -489,6 +490,8 @@ def test_the_nearest_name_is_suggested(make_notebook: Callable[..., Path], tmp_p
         read_notebook(tmp_path / "reprot.ipynb")
     with pytest.raises(NotebookError, match=r"did you mean .*/report\.ipynb\?"):
         read_notebook(tmp_path / "report")
+    with pytest.raises(NotebookError, match=r"o\.ipynb does not exist; check the path"):
+        read_notebook(tmp_path / "o.ipynb")
     with pytest.raises(NotebookError, match=r"is a folder; name a notebook in it, such as .*report\.ipynb"):
         read_notebook(tmp_path)
 

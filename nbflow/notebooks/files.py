@@ -140,11 +140,10 @@ def _say_missing(path: str | os.PathLike[str]) -> str:
         names = [name for name in os.listdir(here.parent) if name.endswith(".ipynb")]
     except OSError:
         return f"does not exist, nor can its folder {show_path(here.parent)} be read; check the path"
-    near = difflib.get_close_matches(here.name, names, n=1, cutoff=0.6)
-    if not near and f"{here.name}.ipynb" in names:
-        near = [f"{here.name}.ipynb"]
+    stems = {name.removesuffix(".ipynb"): name for name in names}
+    near = difflib.get_close_matches(here.name.removesuffix(".ipynb"), stems, n=1)
     return (
-        f"does not exist; did you mean {show_path(here.with_name(near[0]))}?"
+        f"does not exist; did you mean {show_path(here.with_name(stems[near[0]]))}?"
         if near
         else "does not exist; check the path"
     )
