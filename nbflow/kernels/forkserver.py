@@ -20,9 +20,11 @@ from contextlib import suppress
 from typing import Any
 
 from nbflow.kernels import linux, preload, pristine, wire
+from nbflow.kernels.guardian import TITLE as GUARDIAN_TITLE
 from nbflow.kernels.guardian import Guardian, open_peer, watch_signals
 from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signals
 from nbflow.kernels.servers import SERVER_CODE
+from nbflow.kernels.title import show_as
 from nbflow.kernels.warmth import WarmImports
 
 
@@ -77,6 +79,7 @@ class _Server:
             os.close(descriptor)
             return None
         self._close_inherited(descriptor)
+        show_as([GUARDIAN_TITLE])
         return Guardian(socket.socket(fileno=descriptor), ignored=self._ignored, warmth=self._warmth)
 
     def _close_inherited(self, kept: int) -> None:
@@ -121,6 +124,7 @@ def _become_somebody() -> Callable[[], None]:
     except preload.Refused as reason:
         wire.send(link, {"failed": str(reason), "notes": {}})
         return _leave
+    show_as(["nbflow-fork-server", *json.loads(sys.argv[2])["preload"]])
     wire.send(link, {"notes": notes})
     os.set_inheritable(link.fileno(), False)
     guardian = _Server(link, warmth, ignored).run()

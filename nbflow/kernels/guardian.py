@@ -29,7 +29,9 @@ from typing import Any, Protocol
 
 from nbflow.kernels import linux, wire
 from nbflow.kernels.launch import Program, find_ignored_signals, fork_program
+from nbflow.kernels.title import show_as
 
+TITLE = "nbflow-guardian"
 LAST_MOMENT = 0.3
 """Seconds that leftovers have to end by themselves once the programs they belong to are gone."""
 GIVE_UP = 10.0
@@ -308,5 +310,6 @@ def main(descriptor: int) -> None:
     """A guardian without warm imports: it executes its programs."""
     link = socket.socket(fileno=descriptor)
     os.set_inheritable(descriptor, False)
+    show_as([TITLE])
     Guardian(link, ignored=find_ignored_signals()).run()
     os._exit(0)

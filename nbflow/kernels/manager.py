@@ -36,6 +36,8 @@ class AttemptKernelManager(AsyncKernelManager):  # type: ignore[misc]
     fork_log: Callable[[str], None] | None = None
     provisioner: Any
     kernel_id: Any
+    info: dict[str, Any] | None = None
+    """The kernel's ``kernel_info``, once it is ready."""
     _last_exit: int | None = None
 
     async def _async_pre_start_kernel(self, **options: Any) -> Any:
@@ -138,7 +140,7 @@ async def start_kernel(manager: AttemptKernelManager, *, timeout: float, **optio
         try:
             client.start_channels(hb=False)
             client.allow_stdin = False
-            await wait_until_ready(manager, client, timeout=deadline - time.monotonic())
+            manager.info = await wait_until_ready(manager, client, timeout=deadline - time.monotonic())
             return client
         except _Died as death:
             client.stop_channels()

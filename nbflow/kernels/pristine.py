@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from nbflow.kernels.command import ModuleCommand
 from nbflow.kernels.launch import Program
+from nbflow.kernels.title import show_as
 from nbflow.kernels.warmth import WarmImports
 
 
@@ -117,6 +118,7 @@ def _set_environment(program: Program, warmth: WarmImports) -> None:
     posix.environ.clear()
     posix.environ.update({os.fsencode(name): os.fsencode(value) for name, value in wanted.items()})
     time.tzset()
+    show_as(program.argv, wanted)
 
 
 def _set_interpreter(program: Program, command: ModuleCommand, warmth: WarmImports) -> None:
