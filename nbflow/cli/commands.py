@@ -40,7 +40,11 @@ class CommandFolder(click.Group):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """With a default command, options that come without a command's name are its own."""
-        if self._default and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names)):
+        if (
+            self._default
+            and not ctx.resilient_parsing
+            and (not args or (args[0].startswith("-") and args[0] not in ctx.help_option_names))
+        ):
             args = [self._default, *args]
         return super().parse_args(ctx, args)
 

@@ -11,8 +11,10 @@ import json
 import math
 import os
 import re
+import select
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, TextIO
 
 _SGR = re.compile(r"\x1b\[[0-9;:]*m")
@@ -23,6 +25,10 @@ _SEQUENCE = re.compile(
 )
 # C0 and C1 controls, DEL, the line and paragraph separators, and the marks that reorder text.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+
+
+class StreamError(Exception):
+    """Standard output or standard error can't be written, for another reason than that its reader is gone."""
 
 
 def _escape(match: re.Match[str]) -> str:
@@ -73,18 +79,39 @@ def is_terminal(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM", "") not in ("dumb", "unknown")
 
 
-def write_line(text: str = "", *, error: bool = False) -> None:
-    """One line to standard output, or to standard error; seen at once."""
-    stream = sys.stderr if error else sys.stdout
-    stream.write(text + "\n")
-    stream.flush()
+def write_line(text: str = "", *, error: bool = False, stream: TextIO | None = None) -> None:
+    """One line to standard output, to standard error or to *stream*; seen at once.
+
+    Raises BrokenPipeError when its reader is gone, StreamError when it can't be written for another reason.
+    """
+    stream = stream or (sys.stderr if error else sys.stdout)
+    try:
+        stream.write(text + "\n")
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as reason:
+        discard(stream)
+        name = getattr(stream, "name", "output").strip("<>")
+        raise StreamError(f"{name} could not be written: {reason.strerror}") from None
+
+
+def has_lost_reader(stream: TextIO) -> bool:
+    """Whether *stream* is a pipe that nobody reads any more."""
+    try:
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+        return any(events & select.POLLERR for _, events in poll.poll(0))
+    except (OSError, ValueError):
+        return False
 
 
 def write_error(text: str) -> None:
-    """An error's text: at most three lines, however long the thing that was refused."""
+    """An error's text: at most three lines, however long the thing that was refused. Never raises."""
     lines = [clean_line(line) for line in text.strip().splitlines() or [""]][:3]
-    for number, line in enumerate(lines):
-        write_line(("error: " if number == 0 else "  ") + line, error=True)
+    with suppress(OSError, StreamError):  # nobody is left to tell
+        for number, line in enumerate(lines):
+            write_line(("error: " if number == 0 else "  ") + line, error=True)
 
 
 def write_json(value: Any) -> None:

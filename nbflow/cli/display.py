@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from nbflow.cli.console import clean, clean_line, is_terminal
+from nbflow.cli.console import clean, clean_line, is_terminal, write_line
 from nbflow.errors import OutputError
 from nbflow.events import Event, EventKind
 
@@ -22,7 +22,7 @@ class Display(Protocol):
     """Somebody who watches a run: a terminal, a pipe, a file."""
 
     def show(self, event: Event) -> None:
-        """Show one event. May raise OSError when its reader is gone."""
+        """Show one event. May raise OSError or StreamError when it can't be shown any more."""
 
     def note(self, text: str) -> None:
         """Show one line of nbflow's own. Called from any thread."""
@@ -77,7 +77,7 @@ class PlainDisplay:
     def show(self, event: Event) -> None:
         for _, line in self._lines.take(event):
             if self._logs:
-                print(clean(line), file=self._out, flush=True)
+                write_line(clean(line), stream=self._out)
         if event.kind is EventKind.STARTED:
             self._cells = event.data.get("cells", 0)
         if event.kind is EventKind.CELL_STARTED and self._steps:
@@ -89,7 +89,7 @@ class PlainDisplay:
             self.note(step)
 
     def note(self, text: str) -> None:
-        print(clean_line(text), file=sys.stderr, flush=True)
+        write_line(clean_line(text), error=True)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -156,7 +156,7 @@ class LiveDisplay:
 
     def _print(self, line: str) -> None:
         if self._out is not None:
-            print(clean(line), file=self._out, flush=True)
+            write_line(clean(line), stream=self._out)
         else:
             self._console.print(self._coloured(line), soft_wrap=True)
 

@@ -11,7 +11,7 @@ from queue import SimpleQueue
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from nbflow.cli.console import discard
+from nbflow.cli.console import StreamError, discard, has_lost_reader
 from nbflow.cli.display import Display
 from nbflow.errors import NbflowError
 from nbflow.events import Event
@@ -41,9 +41,12 @@ def _show(event: Event, watching: list[Display]) -> None:
     for display in list(watching):
         try:
             display.show(event)
-        except OSError:  # `| head` has read enough, or the terminal is gone: the run goes on unseen
-            watching.remove(display)
-            discard(sys.stdout)
+        except (OSError, StreamError):  # `| head` has read enough, or the terminal is gone: the run goes on unseen
+            lost = [stream for stream in (sys.stdout, sys.stderr) if has_lost_reader(stream)]
+            for stream in lost:
+                discard(stream)
+            if not lost:
+                watching.remove(display)
 
 
 @contextmanager
@@ -94,5 +97,5 @@ def _note(displays: Sequence[Display], text: str) -> None:
     for display in list(displays):
         try:
             display.note(text)
-        except OSError:
+        except (OSError, StreamError):
             continue

@@ -10,7 +10,7 @@ import click
 
 from nbflow import __version__
 from nbflow.cli.commands import CommandFolder
-from nbflow.cli.console import discard, prepare_streams, write_error, write_line
+from nbflow.cli.console import StreamError, discard, has_lost_reader, prepare_streams, write_error, write_line
 from nbflow.cli.exits import ExitCode, exit_code_of_error
 from nbflow.errors import NbflowError
 
@@ -50,9 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command line; its exit code. Every error of ours is told in at most three lines."""
     prepare_streams()
     try:
-        code = _invoke(sys.argv[1:] if argv is None else argv)
-        sys.stdout.flush()
-        return code
+        return _invoke(sys.argv[1:] if argv is None else argv)
     except click.Abort:
         return ExitCode.SIGINT
     except KeyboardInterrupt:
@@ -68,11 +66,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         _show_traceback()
         write_error(str(error))
         return exit_code_of_error(error)
-    except BrokenPipeError:  # the reader of our output has seen enough
-        discard(sys.stdout)
-        return ExitCode.OK
+    except StreamError as error:
+        write_error(str(error))
+        return ExitCode.NOT_WRITTEN
     except Exception as error:
-        return _report_bug(error)
+        return _take_unexpected(error)
 
 
 def _invoke(args: Sequence[str]) -> int:
@@ -103,14 +101,10 @@ def _show_traceback() -> bool:
     return True
 
 
-def _report_bug(error: Exception) -> int:
-    if isinstance(error, OSError) and error.filename is None:
-        try:
-            sys.stdout.flush()
-        except OSError as full:
-            discard(sys.stdout)
-            write_error(f"standard output could not be written: {full.strerror}")
-            return ExitCode.NOT_WRITTEN
+def _take_unexpected(error: Exception) -> int:
+    if isinstance(error, BrokenPipeError) and has_lost_reader(sys.stdout):  # `| head` has seen enough
+        discard(sys.stdout)
+        return ExitCode.OK
     if not _show_traceback():
         write_error(f"nbflow met a bug of its own: {type(error).__name__}: {error}\nNBFLOW_TRACEBACK=1 shows where")
     return ExitCode.BUG

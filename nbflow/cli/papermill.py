@@ -42,11 +42,13 @@ class PairCommand(click.Command):
     """A command with ``-p``, which takes papermill's spelling of it, and of its other options, beside nbflow's."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        ctx.meta["nbflow.args"] = list(args)
+        ctx.meta.setdefault("nbflow.args", list(args))
         try:
             args = translate(self, args)
         except click.UsageError as error:
-            if not ctx.resilient_parsing and not wants_help(args):
+            if ctx.resilient_parsing:  # completion, in the middle of -p NAME VALUE: the rest of the line still counts
+                return self.parse_args(ctx, args[:-1])
+            if not wants_help(args):
                 error.ctx = ctx
                 raise
         return super().parse_args(ctx, args)
