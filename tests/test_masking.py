@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import json
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
@@ -68,7 +69,7 @@ class Collector:
 def test_a_secret_printed_in_pieces_reaches_no_event(size: int) -> None:
     secret = "correct horse battery staple"
     collector = Collector()
-    narrator = Narrator(Session(listener=collector, mask=Mask([secret])))
+    narrator = Narrator(Session(connection_folder=Path(), listener=collector, mask=Mask([secret])))
     text = f"the token is {secret}!\nand again {secret}"
     for start in range(0, len(text), size):
         narrator.print("stdout", text[start : start + size], 0)

@@ -47,7 +47,7 @@ def main(argv: list[str]) -> int:
         return REFUSED
     with journal:
         started = time.monotonic()
-        session = Session(listener=journal)
+        session = Session(connection_folder=folder, listener=journal)
         output: Path | None = None
         try:
             ending, output = _execute(spec, folder, journal, session)
@@ -190,8 +190,6 @@ def _set_limits(spec: AttemptSpec, folder: Path, session: Session) -> None:
     session.grace = spec.grace
     session.output_limit = spec.output_limit
     session.log_path = folder / "events.jsonl"
-    session.fork_server = spec.fork_server
-    session.connection_folder = folder if len(os.fsencode(folder)) < 90 else None
     session.tied_descriptor = 0 if spec.tied else None
     session.environment = {
         **spec.environment,

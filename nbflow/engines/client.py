@@ -61,7 +61,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
 
     # -- the whole notebook ---------------------------------------------------------------------------------------
 
-    async def async_execute(self, reset_kc: bool = False, **start_options: Any) -> Any:
+    async def async_execute(self, reset_kc: bool = False, **_: Any) -> Any:
         """Execute every cell; never raises for what the notebook does. Raises KernelError when the kernel can't start."""
         self.reset_execution_trackers()
         loop = asyncio.get_running_loop()
@@ -71,14 +71,13 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         kernel = Kernel(
             self.kernel_name or self.nb.metadata.get("kernelspec", {}).get("name") or "python3",
             connection_folder=session.connection_folder,
-            fork_server=session.fork_server,
             environment=session.environment,
-            log=self.log,
+            say=self.narrator.note,
         )
         self.kernel = kernel
         try:
             try:
-                info = await self._or_stop(kernel.start(timeout=session.start_timeout, **start_options))
+                info = await self._or_stop(kernel.start(timeout=session.start_timeout))
             except Stop as stop:
                 session.ending = describe_stop(stop.reason)
                 return self.nb
@@ -98,7 +97,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 loop.remove_signal_handler(number)
             if session.tied_descriptor is not None:
                 loop.remove_reader(session.tied_descriptor)
-            await kernel.stop(grace=session.grace, now=session.ending is None)
+            await kernel.stop(now=session.ending is None)
             self.km = self.kc = None
         return self.nb
 

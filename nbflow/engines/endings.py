@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nbflow.engines.kernel import Death, KernelDied
+from nbflow.engines.kernel import KernelDied
 from nbflow.engines.session import Ending
 from nbflow.runs import AttemptState, Failure, FailureKind
 
@@ -37,11 +37,12 @@ def describe_error(ename: str, evalue: str, traceback: str, count: int, cell_ind
 
 def describe_death(error: KernelDied, count: int | None = None, cell_index: int | None = None) -> Ending:
     """The kernel's process ended by itself: the attempt is lost, whatever its exit status."""
-    death: Death = error.death
-    kind = FailureKind.OUT_OF_MEMORY if death.out_of_memory else FailureKind.KERNEL_DIED
-    why = "out of memory" if death.out_of_memory else death.describe()
+    death = error.death
     failure = Failure(
-        kind=kind, message=f"the kernel died{_at(count)}: {why}", cell_index=cell_index, signal=death.signal
+        kind=FailureKind.OUT_OF_MEMORY if death.out_of_memory else FailureKind.KERNEL_DIED,
+        message=f"the kernel died{_at(count)}: it {death.text}",
+        cell_index=cell_index,
+        signal=death.signal,
     )
     return Ending(state=AttemptState.LOST, failure=failure)
 

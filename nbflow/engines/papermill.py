@@ -6,6 +6,8 @@ engine and a :class:`~nbflow.engines.session.Session`.
 
 from __future__ import annotations
 
+import tempfile
+from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
@@ -58,15 +60,27 @@ class NbflowEngine(Engine):  # type: ignore[misc]
     ) -> Any:
         """Execute *nb* in place. Without a session (papermill's own call) errors are raised as papermill expects."""
         record = ExecutionRecord(nb, progress_bar=progress_bar, log_output=log_output)
+        if nbflow_session is not None:
+            cls._execute(record, kernel_name, nbflow_session)
+            return record.nb
+        with tempfile.TemporaryDirectory(prefix="nbflow-") as folder:
+            session = Session(
+                connection_folder=Path(folder),
+                start_timeout=options.get("start_timeout") or 60.0,
+                cell_timeout=options.get("execution_timeout"),
+            )
+            cls._execute(record, kernel_name, session)
+        _raise_as_papermill(session)
+        return record.nb
+
+    @classmethod
+    def _execute(cls, record: ExecutionRecord, kernel_name: str, session: Session) -> None:
         record.notebook_start()
-        session = nbflow_session or Session(
-            start_timeout=options.get("start_timeout") or 60.0, cell_timeout=options.get("execution_timeout")
-        )
-        session.notebook = nb
+        session.notebook = record.nb
         if session.paths:
             record.nb.metadata.papermill["input_path"], record.nb.metadata.papermill["output_path"] = session.paths
         if session.make_saver is not None:
-            session.saver = session.make_saver(nb)
+            session.saver = session.make_saver(record.nb)
         session.saver.request()
         try:
             FlowClient(record, session, kernel_name=kernel_name or "", log=logger).execute()
@@ -76,9 +90,6 @@ class NbflowEngine(Engine):  # type: ignore[misc]
                 record.nb.metadata.papermill["exception"] = True
             record.cleanup_pbar()
             record.notebook_complete()
-        if nbflow_session is None:
-            _raise_as_papermill(session)
-        return record.nb
 
 
 def _raise_as_papermill(session: Session) -> None:

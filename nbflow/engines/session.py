@@ -52,6 +52,8 @@ class NoSaver:
 class Session:
     """What one execution needs beyond the notebook. Times are in seconds."""
 
+    connection_folder: Path
+    """Of the kernel's connection file and sockets; nobody else may enter it."""
     listener: Listener = field(default_factory=NoListener)
     saver: Saver = field(default_factory=NoSaver)
     make_saver: Callable[[Any], Saver] | None = None
@@ -80,8 +82,6 @@ class Session:
     log_path: Path | None = None
     tied_descriptor: int | None = None
     """When reading it gives end-of-file, the process that this attempt belongs to is gone."""
-    connection_folder: Path | None = None
-    fork_server: bool = False
     ending: Ending | None = None
     values: Mapping[str, Any] | None = None
     results: dict[str, Any] = field(default_factory=dict)

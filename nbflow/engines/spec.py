@@ -33,7 +33,6 @@ class AttemptSpec:
     tied: bool = True
     grace: float = 5.0
     output_limit: int = 10_000_000
-    fork_server: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     """For the kernel: how a notebook finds this run's store when it submits children."""
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
 
 POLL = 0.1
+WARM = ("nbflow.engines.attempt", "nbflow.engines.papermill", "nbflow.notebooks", "nbflow.parameters.injection")
+"""What the fork server imports for the runners, besides papermill and ipykernel."""
 
 
 class Project:
@@ -207,10 +209,9 @@ class Project:
         settings = {
             "grace": config.grace,
             "output_limit": config.output_limit,
-            "fork_server": config.fork_server,
             "environment": to_environment(config),
         }
-        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload)
+        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload, warm=WARM)
         return LocalEngine(spawner, slots=config.slots, settings=settings)
 
     def get_attempt_folder(self, run_id: str, number: int) -> Path:
