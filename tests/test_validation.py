@@ -18,6 +18,7 @@ import pytest
 
 from nbflow.errors import ParameterError
 from nbflow.parameters import Text, read_declaration
+from nbflow.parameters.literals import literal
 from nbflow.parameters.values import MASK, MAX_BYTES, dumps_exact, dumps_strict, loads_exact
 from tests.parameters_fixtures import declare, find_faults
 
@@ -221,6 +222,10 @@ REFUSED: list[tuple[str, Any, str, str]] = [
     ("list", np.arange(3), "unrepresentable", "a numpy ndarray can't be passed; pass a list"),
     ("Any", pd.DataFrame({"a": [1]}), "unrepresentable", "path of a file"),
     ("float", np.longdouble(1), "unrepresentable", "longdouble"),
+    ("float", np.ma.masked, "unrepresentable", "MaskedConstant"),
+    ("Literal[1]", np.timedelta64(1, "D"), "constraint", "must be one of 1"),
+    ("pd.Timestamp", np.datetime64("2026-01-31T00:00:00.000000000001", "ps"), "type", "expected Timestamp"),
+    ("timedelta", np.timedelta64(1, "Y"), "type", "expected timedelta"),
     ("int", pd.NA, "type", "got None"),
 ]
 
@@ -248,6 +253,105 @@ def test_the_type_of_a_default_binds_and_says_how_to_loosen_it() -> None:
     assert declaration.validate({"n": 5, "name": "b", "nothing": [1]}).typed == {"n": 5, "name": "b", "nothing": [1]}
     (fault,) = find_faults(declaration, {"n": 0.5})
     assert fault.message.endswith("the type comes from the default: annotate n: float if that is meant")
+
+
+class Unruly(dict[str, int]):
+    def items(self) -> Any:
+        raise RuntimeError("no\nitems")
+
+
+ODD: list[Any] = [
+    *(
+        "{why} {name} %s",
+        "\ud800",
+        "x\ny",
+        {"\ud800": "x"},
+        {None: 1},
+        {1: 1, "1": 2},
+        {True: 1, "true": 2},
+        {(1, 2): 3},
+    ),
+    *(Unruly(a=1), collections.deque([1]), range(3), iter([1]), bytearray(b"x"), object, len, ..., NotImplemented, 1j),
+    *(
+        np.float64("nan"),
+        np.bytes_(b"a"),
+        np.array(1),
+        np.void(b"a"),
+        pd.Period("2026-01"),
+        pd.Series([1]),
+        pd.Index([1]),
+    ),
+    *(
+        pd.Timestamp.max,
+        pd.Timedelta.min,
+        datetime.timedelta.min,
+        decimal.Decimal("sNaN"),
+        pathlib.PureWindowsPath("a"),
+    ),
+    *(
+        datetime.datetime.max,
+        datetime.time(1, tzinfo=UTC),
+        frozenset([frozenset()]),
+        {"a", 1, None},
+        -(10**400),
+        Color.RED,
+    ),
+    *(Text("[1,2"), Text("\x00"), Text("-"), Text("9" * 10_000), Text("P1D"), Text("{}"), Text("2026-01-31")),
+]
+ODD_TYPES = [
+    *(
+        "Any",
+        "int",
+        "float",
+        "bool",
+        "str",
+        "date",
+        "datetime",
+        "time",
+        "timedelta",
+        "Decimal",
+        "Path",
+        "UUID",
+        "Secret",
+    ),
+    *(
+        "pd.Timestamp",
+        "pd.Timedelta",
+        "Literal['a', 1, None]",
+        "int | float | str",
+        "str | date",
+        "list[Any]",
+        "list[int]",
+    ),
+    *(
+        "tuple",
+        "tuple[int, str]",
+        "set",
+        "set[float]",
+        "frozenset[str]",
+        "dict",
+        "dict[int, Any]",
+        "dict[tuple[int, int], str]",
+    ),
+    *("dict[Any, Any]", "Color", "dict[Color, int]", "Annotated[str, Len(1, 3)]", "Annotated[Any, Choice('a', 1)]"),
+    *("Annotated[float, MultipleOf(0)]", "Annotated[str, Pattern('\\ud800')]", "set[dict]"),
+]
+
+
+@pytest.mark.parametrize("annotation", ODD_TYPES)
+def test_any_object_is_accepted_exactly_or_refused_in_one_line(annotation: str) -> None:
+    declaration = declare(COLOR + f"x: {annotation}")
+    for given in ODD:
+        try:
+            values = declaration.validate({"x": given})
+        except ParameterError as error:
+            text = str(error)
+            text.encode("utf-8", "strict")
+            if len(text.splitlines()) != 1 or len(text) > 350:
+                pytest.fail(text)
+        else:
+            again = declaration.restore(loads_exact(dumps_exact(values.json)), values.secrets)
+            assert literal(dict(again.typed)) == literal(dict(values.typed))
 
 
 # all faults together
@@ -423,6 +527,7 @@ def test_a_text_is_read_by_the_declared_type(annotation: str, text: str, typed: 
         ("int", "1e3"),
         ("int", ""),
         ("float", "abc"),
+        ("float", "1e999"),
         ("bool", "maybe"),
         ("bool", "2"),
         ("date", "2026"),

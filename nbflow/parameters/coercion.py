@@ -7,6 +7,7 @@ anywhere else. The exception is JSON nested too deeply (``TooDeep``): that must 
 from __future__ import annotations
 
 import enum
+import math
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -66,7 +67,9 @@ def _read_scalar(text: str, kind: Any) -> Any:
         if kind is int:
             value = loads_exact(word) if word.removeprefix("-").isdigit() and word.isascii() else int(word)
             return value if type(value) is int else text
-        return float(word) if kind is float else text
+        number = float(word) if kind is float else 0.0
+        # A number too large for a float must not become infinity; infinity has a name.
+        return text if kind is not float or (math.isinf(number) and "inf" not in word.lower()) else number
     except ValueError:
         # Leading zeros are no JSON, but they are digits: 007 is 7.
         return _read_digits(word, text) if kind is int else text

@@ -31,7 +31,9 @@ class Constraint:
         def checked(value: Any) -> Any:
             wrong = None if value is None else self.check(value)
             if wrong is not None:
-                raise PydanticCustomError("constraint", "{wrong}", {"wrong": wrong})
+                # pydantic can't carry a lone surrogate, which a limit of the notebook's may hold.
+                shown = wrong.encode("utf-8", "backslashreplace").decode("utf-8")
+                raise PydanticCustomError("constraint", "{wrong}", {"wrong": shown})
             return value
 
         return core_schema.no_info_after_validator_function(checked, handler(source))

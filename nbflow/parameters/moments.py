@@ -27,8 +27,8 @@ _FAR = 2**63
 
 def as_date(value: Any) -> datetime.date:
     moment = _to_python_moment(value)
-    if type(moment) is datetime.date:
-        return moment
+    if isinstance(moment, datetime.date) and not isinstance(moment, datetime.datetime):
+        return datetime.date(moment.year, moment.month, moment.day)
     if isinstance(moment, str) and _ISO_DATE.match(moment):
         try:
             moment = datetime.datetime.fromisoformat(moment)
@@ -48,7 +48,7 @@ def as_datetime(value: Any) -> datetime.datetime:
             raise refuse("datetime", value, f" ({error})") from None
     if isinstance(moment, datetime.datetime):
         return _fix_zone(moment)
-    if type(moment) is datetime.date:
+    if isinstance(moment, datetime.date):
         return datetime.datetime(moment.year, moment.month, moment.day)
     raise refuse("datetime, as 2026-01-31T12:00:00", value)
 
@@ -85,8 +85,9 @@ def as_timedelta(value: Any) -> datetime.timedelta:
 def as_pandas_timestamp(value: Any) -> Any:
     import pandas
 
+    fine = is_from(value, "numpy", "datetime64") and value.astype("datetime64[ns]") == value
     dated = isinstance(value, str) and _ISO_DATE.match(value)
-    if dated or isinstance(value, datetime.date) or is_from(value, "numpy", "datetime64"):
+    if dated or isinstance(value, datetime.date) or fine:
         try:
             moment: Any = pandas.Timestamp(value)
         except (ValueError, TypeError, OverflowError) as error:
@@ -126,8 +127,11 @@ def _from_datetime64(value: Any) -> Any:
 
 
 def _numpy_nanoseconds(value: Any) -> int | None:
-    fine = value.astype("timedelta64[ns]")
-    return int(fine.astype("int64")) if fine == value else None
+    try:
+        fine = value.astype("timedelta64[ns]")
+        return int(fine.astype("int64")) if fine == value else None
+    except (TypeError, ValueError, OverflowError):
+        return None  # years and months have no fixed length
 
 
 def _fix_zone(moment: datetime.datetime) -> datetime.datetime:

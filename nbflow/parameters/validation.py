@@ -27,6 +27,7 @@ from nbflow.parameters.scalars import is_from, show
 from nbflow.parameters.values import MASK, MAX_BYTES, TooDeep, Values, dumps_exact, loads_exact
 
 _SHOWN_NAMES = 12
+_LONGEST_MESSAGE = 300
 _TOO_DEEP = f"nested deeper than {MAX_DEPTH}; pass the path of a file"
 _MAX_SECRET_FILE = 64 * 1024
 _ADVICE_FOR_TABLES = "pass a list, or the path of a file"
@@ -83,7 +84,7 @@ class Validator:
             try:
                 typed[name], forms[name] = self._check_value(parameter, value, environ)
             except _Refused as refused:
-                faults.append(Fault(parameter=name, rule=refused.rule, message=refused.message))
+                faults.append(Fault(parameter=name, rule=refused.rule, message=_one_line(refused.message)))
                 typed.setdefault(name, None)
                 continue
             if parameter.secret and isinstance(typed[name], str):
@@ -137,7 +138,7 @@ class Validator:
         """``(typed, JSON form)``. What would not come back from its JSON form as it is, is refused."""
         if isinstance(value, Text):
             value = self._read_text(parameter, str(value), environ)
-        typed = self._apply(parameter, _normalise(value))
+        typed = self._apply(parameter, _take(value))
         try:
             form = json_form(typed)
             text = dumps_exact(form)
@@ -188,6 +189,17 @@ def _explain(parameter: Parameter, value: Any, error: ValidationError) -> _Refus
     return _Refused(rule, f"at {place}: {message}" if place else message)
 
 
+def _take(value: Any) -> Any:
+    """*value* as plain Python; a class of the caller's that fails while it is looked at is refused."""
+    try:
+        return _normalise(value)
+    except _Refused:
+        raise
+    except Exception as error:
+        kind = type(value).__name__
+        raise _Refused("unrepresentable", f"a {kind} that can't be read ({type(error).__name__}: {error})") from None
+
+
 def _normalise(value: Any, depth: int = 0) -> Any:
     """numpy's scalars and subclasses of plain types as the plain values they stand for; containers are copied."""
     kind = type(value)
@@ -218,7 +230,7 @@ def _normalise_foreign(value: Any) -> Any:
         return None
     if kind in ("Timestamp", "Timedelta", "datetime64", "timedelta64"):
         return None if str(value) == "NaT" else value
-    if hasattr(value, "dtype") and getattr(value, "ndim", 1) == 0 and kind != "ndarray":
+    if any(base.__name__ == "generic" for base in type(value).__mro__):
         item = value.item()
         if type(item) in (bool, int, float, str):
             return item
@@ -266,6 +278,11 @@ def _name_problem(name: str) -> str | None:
     if name.startswith("__") and name.endswith("__"):
         return "a name reserved by Python"
     return None
+
+
+def _one_line(message: str) -> str:
+    text = " ".join(message.splitlines())
+    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 3]}..."
 
 
 def _printable(name: str) -> str:
