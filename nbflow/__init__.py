@@ -36,8 +36,8 @@ if TYPE_CHECKING:
         UsageError,
         WaitTimeout,
     )
+    from nbflow.lifecycle import RunState
     from nbflow.parameters import Choice, Parameter, Pattern, Range, Secret
-    from nbflow.runs import RunState
 
 __version__ = "0.1.0"
 
@@ -67,7 +67,7 @@ _HOME = {
         "WaitTimeout",
     ),
     "nbflow.parameters": ("Choice", "Parameter", "Pattern", "Range", "Secret"),
-    "nbflow.runs": ("RunState",),
+    "nbflow.lifecycle": ("RunState",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 

@@ -19,8 +19,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nbflow.errors import NbflowError, StoreError
+from nbflow.lifecycle import AttemptRecord, AttemptState, DispatcherRecord, RunRecord, RunState
 from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
-from nbflow.runs import AttemptRecord, AttemptState, DispatcherRecord, RunRecord, RunState
 
 ACTIVE_PAUSE = 0.05
 IDLE_PAUSE = 0.25

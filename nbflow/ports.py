@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from nbflow.flows import FlowVersion
-from nbflow.runs import AttemptRecord, DispatcherRecord, Outcome, RunRecord, RunState
+from nbflow.lifecycle import AttemptRecord, DispatcherRecord, Outcome, RunRecord, RunState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,7 +131,7 @@ class Store(Protocol):
         """claimed → started, when the nonce still fits; False otherwise (the attempt must not go on)."""
 
     def finish_attempt(self, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
-        """open → closed, and the run's next state by ``runs.decide``, in one transaction.
+        """open → closed, and the run's next state by ``lifecycle.decide``, in one transaction.
 
         None when the attempt was closed already or its nonce is another one: a late word changes nothing.
         """

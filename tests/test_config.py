@@ -32,9 +32,9 @@ def test_a_table_in_pyproject_is_found_and_somebody_elses_is_not(tmp_path: Path)
 
 def test_the_home_is_in_jupyters_data_directory(tmp_path: Path) -> None:
     assert load_config({"JUPYTER_DATA_DIR": str(tmp_path / "j")}, tmp_path).home == tmp_path / "j" / "nbflow"
-    from jupyter_core.paths import jupyter_data_dir
-
     import os
+
+    from jupyter_core.paths import jupyter_data_dir
 
     assert load_config(dict(os.environ) | {"NBFLOW_HOME": ""}, tmp_path).home == Path(jupyter_data_dir()) / "nbflow"
 

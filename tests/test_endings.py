@@ -14,9 +14,9 @@ from nbflow.api.flow import Flow
 from nbflow.api.run import Run
 from nbflow.errors import RunCancelled, RunCrashed, RunFailed, RunTimedOut
 from nbflow.events import EventKind
+from nbflow.lifecycle import FailureKind, RunState
 from nbflow.ports import RunFilter
 from nbflow.project import Project
-from nbflow.runs import FailureKind, RunState
 from tests.conftest import NotebookFactory
 
 pytestmark = pytest.mark.kernel

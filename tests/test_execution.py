@@ -11,9 +11,9 @@ import pytest
 from nbflow.api.flow import Flow
 from nbflow.errors import KernelError, OutputError, ParameterError, UsageError
 from nbflow.events import EventKind
+from nbflow.lifecycle import RunState
 from nbflow.ports import RunFilter
 from nbflow.project import Project
-from nbflow.runs import RunState
 from tests.conftest import NotebookFactory
 
 pytestmark = pytest.mark.kernel

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from nbflow.runs import (
+from nbflow.lifecycle import (
     AttemptState,
     Failure,
     FailureKind,

@@ -7,8 +7,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from nbflow.api.results import describe_result
+from nbflow.lifecycle import RunState
 from nbflow.parameters import ComputedDefault, LiteralDefault, Parameter
-from nbflow.runs import RunState
 
 if TYPE_CHECKING:
     from nbflow.api.flow import Flow

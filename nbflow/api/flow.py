@@ -12,9 +12,9 @@ from typing import Any, Self
 from nbflow.api.run import Run
 from nbflow.api.session import find_parent, get_project
 from nbflow.errors import UsageError
+from nbflow.lifecycle import RunOptions
 from nbflow.parameters import Finding, Parameter
 from nbflow.project import LoadedFlow, Project
-from nbflow.runs import RunOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from nbflow.api.results import restore_result
 from nbflow.api.run import Run
 from nbflow.api.session import get_project
 from nbflow.errors import UsageError
+from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import RunFilter
-from nbflow.runs import RunRecord, RunState
 
 if TYPE_CHECKING:
     import pandas as pd

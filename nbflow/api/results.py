@@ -33,12 +33,18 @@ def restore_results(stored: Mapping[str, Any]) -> Results:
 
 
 def restore_result(value: Any) -> Any:
-    if isinstance(value, Mapping) and len(value) == 1:
-        if "$table" in value:
-            return _to_frame(value["$table"])
-        if "$image" in value:
-            return Image(base64.b64decode(value["$image"]))
-    return value
+    if isinstance(value, list):
+        return [restore_result(item) for item in value]
+    if not isinstance(value, Mapping):
+        return value
+    match value:
+        case {"$table": table, **others} if not others:
+            return _to_frame(table)
+        case {"$image": str(data), **others} if not others:
+            return Image(base64.b64decode(data))
+        case {"$float": str(text), **others} if not others:
+            return float(text)
+    return {key: restore_result(item) for key, item in value.items()}
 
 
 def _to_frame(table: Mapping[str, Any]) -> Any:
@@ -63,5 +69,5 @@ def describe_result(value: Any) -> str:
         return f"table of {len(table.get('data', []))} rows"
     if isinstance(value, Mapping) and "$image" in value:
         return "figure"
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(restore_result(value), ensure_ascii=False)
     return text if len(text) <= 200 else text[:199] + "…"

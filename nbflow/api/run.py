@@ -10,9 +10,9 @@ from typing import Any, Self
 from nbflow.api.results import Results, restore_results
 from nbflow.errors import NotFoundError, RunCancelled, RunCrashed, RunError, RunFailed, RunTimedOut
 from nbflow.events import Event, EventKind
+from nbflow.lifecycle import Failure, RunRecord, RunState
 from nbflow.ports import RunFilter
 from nbflow.project import Project
-from nbflow.runs import Failure, RunRecord, RunState
 
 _ERRORS: Mapping[RunState, type[RunError]] = {
     RunState.FAILED: RunFailed,

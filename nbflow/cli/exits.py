@@ -15,7 +15,7 @@ from nbflow.errors import (
     StoreError,
     WaitTimeout,
 )
-from nbflow.runs import FailureKind, RunRecord, RunState
+from nbflow.lifecycle import FailureKind, RunRecord, RunState
 
 
 class ExitCode(IntEnum):

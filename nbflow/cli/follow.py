@@ -15,7 +15,7 @@ from nbflow.cli.console import StreamError, discard, has_lost_reader
 from nbflow.cli.display import Display
 from nbflow.errors import NbflowError
 from nbflow.events import Event
-from nbflow.runs import RunRecord
+from nbflow.lifecycle import RunRecord
 
 if TYPE_CHECKING:
     from nbflow.project import Project

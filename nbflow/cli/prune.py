@@ -9,7 +9,7 @@ import click
 from nbflow.cli.arguments import Age, json_option
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.runs import TERMINAL
+from nbflow.lifecycle import TERMINAL
 
 EPILOG = """\b
 Examples:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from nbflow.flows import FlowVersion
-from nbflow.runs import AttemptRecord, RunRecord
+from nbflow.lifecycle import AttemptRecord, RunRecord
 
 if TYPE_CHECKING:
     from nbflow.parameters import Finding

@@ -165,7 +165,7 @@ def command(flow: str, **options: Any) -> int:
 
 def make_options(options: dict[str, Any]) -> Any:
     """The RunOptions that a command line asks for."""
-    from nbflow.runs import RunOptions
+    from nbflow.lifecycle import RunOptions
 
     output = _choose_output(options["output"], options["output_option"])
     engine = "local" if options["engine"] == "nbflow" else options["engine"]  # papermill's name for us

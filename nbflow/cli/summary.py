@@ -6,7 +6,7 @@ from typing import Any
 
 from nbflow.cli.console import clean_line, make_strict, write_line
 from nbflow.cli.table import COLOURS, paint, write_facts
-from nbflow.runs import RunRecord, RunState
+from nbflow.lifecycle import RunRecord, RunState
 
 SHOWN_FRAMES = 12
 SHOWN_VALUE = 200

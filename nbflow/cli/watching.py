@@ -13,7 +13,7 @@ from nbflow.cli.exits import ExitCode, exit_code_of_run
 from nbflow.cli.follow import follow_run
 from nbflow.cli.records import run_to_json
 from nbflow.cli.summary import write_summary
-from nbflow.runs import RunRecord
+from nbflow.lifecycle import RunRecord
 
 if TYPE_CHECKING:
     from nbflow.project import Project

@@ -23,7 +23,7 @@ from nbflow.engines.session import Ending, Session
 from nbflow.engines.spec import AttemptSpec
 from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError
 from nbflow.events import EventKind
-from nbflow.runs import AttemptState, Failure, FailureKind
+from nbflow.lifecycle import AttemptState, Failure, FailureKind
 
 if TYPE_CHECKING:
     from nbflow.parameters import Declaration

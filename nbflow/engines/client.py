@@ -23,15 +23,29 @@ from nbflow.engines.narrator import Narrator, strip_ansi
 from nbflow.engines.outputs import PrintedText, mask_output
 from nbflow.engines.session import Ending, Session
 from nbflow.events import EventKind
+from nbflow.lifecycle import AttemptState, FailureKind
 from nbflow.parameters.readback import parse_readback
-from nbflow.runs import AttemptState, FailureKind
 
 FLUSH_INTERVAL = 0.05
 """Seconds between two flushes of the log: a child's line is on its parent's screen well within 150 ms."""
 IOPUB_DEADLINE = 10.0
 """Seconds that outputs may lag behind the reply to their cell."""
-SET_UP = "__import__('sys').stdout.flush_interval = __import__('sys').stderr.flush_interval = 0.05"
-"""ipykernel hands on what a cell prints every 0.2 s: too slow for a log that is watched."""
+_SET_UP_SOURCE = """
+import json, sys
+for stream in (sys.stdout, sys.stderr):
+    stream.flush_interval = 0.05
+session = sys.modules["IPython"].get_ipython().kernel.session
+pack = session.pack
+def pack_any(content):
+    try:
+        return pack(content)
+    except UnicodeEncodeError:
+        return json.dumps(content, default=str).encode("ascii")
+session.pack = pack_any
+"""
+SET_UP = f"exec({_SET_UP_SOURCE!r}, {{}})"
+"""ipykernel hands on what a cell prints every 0.2 s, too slow for a log that is watched; and it loses the message, with
+the end of the cell, when a lone surrogate is printed."""
 
 
 class Stop(Exception):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nbflow.engines.kernel import KernelDied
 from nbflow.engines.session import Ending
-from nbflow.runs import AttemptState, Failure, FailureKind
+from nbflow.lifecycle import AttemptState, Failure, FailureKind
 
 TRACEBACK_CHARACTERS = 20_000
 MESSAGE_CHARACTERS = 300

@@ -16,8 +16,8 @@ from nbflow.engines.spec import AttemptSpec
 from nbflow.events import EventKind, decode_event
 from nbflow.kernels.processes import Child, python_module
 from nbflow.kernels.spawner import Spawner
+from nbflow.lifecycle import AttemptRecord, AttemptState, Failure, FailureKind, Outcome
 from nbflow.ports import Launch, Progress, Report
-from nbflow.runs import AttemptRecord, AttemptState, Failure, FailureKind, Outcome
 
 MODULE = "nbflow.engines.attempt"
 PIPE_SIZE = 60_000

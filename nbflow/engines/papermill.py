@@ -16,7 +16,7 @@ from papermill.log import logger
 
 from nbflow.engines.client import FlowClient
 from nbflow.engines.session import Session
-from nbflow.runs import AttemptState, FailureKind
+from nbflow.lifecycle import AttemptState, FailureKind
 
 
 class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from nbflow.engines.masking import Mask
 from nbflow.events import EventKind
-from nbflow.runs import AttemptState, Failure
+from nbflow.lifecycle import AttemptState, Failure
 
 
 class Listener(Protocol):

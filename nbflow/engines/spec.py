@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from nbflow.lifecycle import RunOptions
 from nbflow.ports import Launch
-from nbflow.runs import RunOptions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -152,6 +152,9 @@ class _Reader:
     def _named(self, node: ast.expr, depth: int) -> Any:
         scope = self.evaluator.scope
         if isinstance(node, ast.Name):
+            # Before the scope is asked, which then reads all earlier cells.
+            if node.id in _BUILTINS:
+                return _BUILTINS[node.id]
             kind = scope.enumeration(node.id)
             if kind is not None:
                 return kind
@@ -159,14 +162,13 @@ class _Reader:
             if alias is not None:
                 return self.read(alias, depth + 1)
         path = scope.path(node)
-        if path is None and isinstance(node, ast.Name) and node.id in _BUILTINS:
-            return _BUILTINS[node.id]
         if path is not None and path in _GENERIC:
             return _GENERIC[path]
         return self._unknown(node) if path is None or path not in _NAMED else _NAMED[path]
 
     def _subscript(self, node: ast.expr, origin: ast.expr, inner: ast.expr, depth: int) -> Any:
-        path = self.evaluator.scope.path(origin)
+        builtin = _BUILTINS.get(origin.id) if isinstance(origin, ast.Name) else None
+        path = None if builtin is not None else self.evaluator.scope.path(origin)
         parts = list(inner.elts) if isinstance(inner, ast.Tuple) else [inner]
         if path == "typing.Literal":
             return self._literal(node, parts)
@@ -177,10 +179,7 @@ class _Reader:
             return join([*members, NoneType] if path == "typing.Optional" else members)
         if path in ("typing.Final", "typing.ClassVar", "typing.Required"):
             return self.read(inner, depth + 1)
-        container = _GENERIC.get(path or "")
-        if container is None and path is None and isinstance(origin, ast.Name):
-            builtin = _BUILTINS.get(origin.id)
-            container = builtin if builtin in (list, tuple, set, frozenset, dict) else None
+        container = builtin if builtin in (list, tuple, set, frozenset, dict) else _GENERIC.get(path or "")
         return self._unknown(node) if container is None else self._container(node, container, parts, depth)
 
     def _container(self, node: ast.expr, container: type, parts: list[ast.expr], depth: int) -> Any:

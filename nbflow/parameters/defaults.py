@@ -164,11 +164,12 @@ class Evaluator:
         return function(*arguments, **named)
 
     def _function(self, node: ast.Call) -> Callable[..., Any]:
+        # The builtins first: to know the others, the scope reads all earlier cells.
+        if isinstance(node.func, ast.Name) and node.func.id in _BUILTIN_CONSTRUCTORS:
+            return _BUILTIN_CONSTRUCTORS[node.func.id]
         path = self.scope.path(node.func) or ""
         if path in _CONSTRUCTORS:
             return _CONSTRUCTORS[path]
-        if not path and isinstance(node.func, ast.Name) and node.func.id in _BUILTIN_CONSTRUCTORS:
-            return _BUILTIN_CONSTRUCTORS[node.func.id]
         raise NotKnown
 
     def _named(self, node: ast.expr) -> Any:

@@ -15,11 +15,11 @@ from nbflow.config import Config, load_config, to_environment
 from nbflow.errors import ConflictError, UsageError, WaitTimeout
 from nbflow.events import Event
 from nbflow.flows import FlowVersion, check_name
+from nbflow.lifecycle import RunOptions, RunRecord, RunState
 from nbflow.parameters import Finding, Values
 from nbflow.ports import Engine, RunFilter, Store
 from nbflow.project.loading import LoadedFlow, load_file, load_flow
 from nbflow.project.pairs import KeyValues
-from nbflow.runs import RunOptions, RunRecord, RunState
 
 if TYPE_CHECKING:
     from nbflow.dispatcher import Dispatcher
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
 
 POLL = 0.1
-WARM = ("nbflow.engines.attempt", "nbflow.engines.papermill", "nbflow.notebooks", "nbflow.parameters.injection")
-"""What the fork server imports for the runners, besides papermill and ipykernel."""
 
 
 class Project:
@@ -203,6 +201,7 @@ class Project:
 
     def _make_engine(self) -> Engine:
         from nbflow.engines.local import LocalEngine
+        from nbflow.kernels.preload import RUNNER_MODULES
         from nbflow.kernels.spawner import Spawner
 
         config = self.config
@@ -211,7 +210,7 @@ class Project:
             "output_limit": config.output_limit,
             "environment": to_environment(config),
         }
-        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload, warm=WARM)
+        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload, warm=(*RUNNER_MODULES, "nbflow.engines.warm"))
         return LocalEngine(spawner, slots=config.slots, settings=settings)
 
     def get_attempt_folder(self, run_id: str, number: int) -> Path:
@@ -278,7 +277,7 @@ class Project:
     def retry(self, run_id: str, *, detach: bool = False) -> RunRecord:
         """One more attempt at a run that ended otherwise than completed. Raises ConflictError."""
         run = self.store.get_run(run_id)
-        flow = self._reload(run)
+        flow = self.load_run(run_id)
         if any(parameter.secret and parameter.name in run.parameters for parameter in flow.declaration.parameters):
             raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
         run = self.store.retry_run(run.id, now=datetime.now(UTC))
@@ -302,7 +301,7 @@ class Project:
     ) -> RunRecord:
         """A new run of the same notebook with the same values, some of them replaced."""
         run = self.store.get_run(run_id)
-        flow = self._reload(run)
+        flow = self.load_run(run_id)
         secret = {parameter.name for parameter in flow.declaration.parameters if parameter.secret}
         same = {key: value for key, value in run.parameters.items() if key not in secret and key not in (values or {})}
         kept = dict(flow.declaration.restore(same).typed)
@@ -311,11 +310,12 @@ class Project:
             flow, {**kept, **(values or {})}, options, name=name, tags=run.tags if tags is None else tags, detach=detach
         )
 
-    def _reload(self, run: RunRecord) -> LoadedFlow:
-        """The flow as it was when the run was submitted."""
+    def load_run(self, run_id: str) -> LoadedFlow:
+        """The flow of a run, as it was when the run was submitted."""
         from nbflow.flows import split_name
         from nbflow.notebooks import read_notebook
 
+        run = self.store.get_run(run_id)
         notebook = read_notebook(self.store.get_notebook(run.notebook_hash))
         version = None
         if run.flow is not None:

@@ -10,10 +10,10 @@ from datetime import datetime
 from typing import Any
 
 from nbflow.errors import KernelError, ParameterError, UsageError
+from nbflow.lifecycle import Priority, RunOptions, RunRecord, RunState, find_template_fields, identity, new_run_id
 from nbflow.notebooks import check_output_path, render_path
 from nbflow.parameters import ComputedDefault, Declaration, LiteralDefault, Values
 from nbflow.project.loading import LoadedFlow
-from nbflow.runs import Priority, RunOptions, RunRecord, RunState, find_template_fields, identity, new_run_id
 
 MAX_NAME = 200
 MAX_DEPTH = 10

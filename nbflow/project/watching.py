@@ -9,8 +9,8 @@ from pathlib import Path
 
 from nbflow.engines.journal import get_attempt_folder, read_journal
 from nbflow.events import Event, EventKind, parse_token
+from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import Store
-from nbflow.runs import RunRecord, RunState
 
 PAUSE = 0.03
 """Seconds between two looks at the journal: a line is seen well within 150 ms of its being printed."""

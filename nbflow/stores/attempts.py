@@ -9,9 +9,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, select, update
 
+from nbflow.lifecycle import TERMINAL, AttemptRecord, AttemptState, Outcome, RunRecord, decide
 from nbflow.parameters.values import dumps_exact
 from nbflow.ports import Progress
-from nbflow.runs import TERMINAL, AttemptRecord, AttemptState, Outcome, RunRecord, decide
 from nbflow.stores.records import attempt_of
 from nbflow.stores.runs import lock_run, save_run, set_name
 from nbflow.stores.section import Section, chunks, queue_up

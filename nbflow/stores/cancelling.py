@@ -8,35 +8,44 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from nbflow.errors import NotFoundError
-from nbflow.runs import WAITING, RunRecord, RunState
+from nbflow.lifecycle import WAITING, RunRecord, RunState
 from nbflow.stores.records import runs_of
 from nbflow.stores.section import Section, chunks, queue_up
 from nbflow.stores.tables import run
 
 
 class Cancelling(Section):
+    """A tree is cancelled in one transaction; many trees in several, so that no heartbeat waits for a whole backfill."""
+
     def request_cancel(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> list[RunRecord]:
-        with self._database.write() as connection:
-            queue_up(connection)
-            tree = _lock_tree(connection, run_ids)
-            if unknown := set(run_ids) - tree:
-                raise NotFoundError(f"run {min(unknown)!r}: no such run; nbflow runs ls lists them")
-            asked = tree & set(run_ids)
-            _end(connection, sorted(asked), reason, now)
-            _end(connection, sorted(tree - asked), "parent", now)
-            rows = [
-                row
-                for some in chunks(sorted(tree))
-                for row in connection.execute(select(run).where(run.c.id.in_(some)))
-            ]
-        return sorted(runs_of(rows), key=lambda one: one.sequence)
+        asked = set(run_ids)
+        with self._database.read() as connection:
+            ordered = _order(connection, sorted(asked))
+        if unknown := asked.difference(ordered):
+            raise NotFoundError(f"run {min(unknown)!r}: no such run; nbflow runs ls lists them")
+        ended: dict[str, RunRecord] = {}
+        for some in chunks(ordered):
+            with self._database.write() as connection:
+                queue_up(connection)
+                tree = _lock_tree(connection, some)
+                _end(connection, sorted(tree & asked), reason, now)
+                _end(connection, sorted(tree - asked), "parent", now)
+                for part in chunks(sorted(tree)):
+                    rows = connection.execute(select(run).where(run.c.id.in_(part))).all()
+                    ended |= {one.id: one for one in runs_of(rows)}
+        return sorted(ended.values(), key=lambda one: one.sequence)
+
+
+def _order(connection: Connection, ids: Sequence[str]) -> list[str]:
+    """Those of *ids* that exist, in order of submission: neighbours in the table are changed together."""
+    known: list[tuple[int, str]] = []
+    for some in chunks(ids):
+        known += connection.execute(select(run.c.sequence, run.c.id).where(run.c.id.in_(some))).tuples()
+    return [run_id for _, run_id in sorted(known)]
 
 
 def _lock_tree(connection: Connection, run_ids: Sequence[str]) -> set[str]:
-    """Ids of these runs and all their descendants, which nobody else changes until the transaction ends.
-
-    Children are looked for only after their parents are locked: ``add_runs`` reads a parent's state under that lock too.
-    """
+    """Ids of these runs and all their descendants, which nobody else changes until the transaction ends."""
     tree: set[str] = set()
     found = set(run_ids)
     while found:
@@ -54,16 +63,16 @@ def _lock_tree(connection: Connection, run_ids: Sequence[str]) -> set[str]:
 
 def _end(connection: Connection, ids: Sequence[str], reason: str, now: datetime) -> None:
     waits = run.c.state.in_([state.value for state in WAITING])
+    runs = run.c.state == RunState.RUNNING.value
+    asked = {"cancel_reason": reason}
+    ended = {
+        **asked,
+        "state": RunState.CANCELLED.value,
+        "ended": now,
+        "not_before": None,
+        "message": f"cancelled ({reason})",
+    }
     for some in chunks(ids):
         these = run.c.id.in_(some)
-        ended = {
-            "state": RunState.CANCELLED.value,
-            "ended": now,
-            "cancel_reason": reason,
-            "message": f"cancelled ({reason})",
-        }
-        connection.execute(update(run).where(these, waits).values(not_before=None, **ended))
-        running = run.c.state == RunState.RUNNING.value
-        connection.execute(
-            update(run).where(these, running).values(state=RunState.CANCELLING.value, cancel_reason=reason)
-        )
+        connection.execute(update(run).where(these, waits).values(ended))
+        connection.execute(update(run).where(these, runs).values({**asked, "state": RunState.CANCELLING.value}))

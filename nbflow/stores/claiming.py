@@ -7,12 +7,14 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
 
-from nbflow.runs import AttemptRecord, AttemptState, RunRecord, RunState
+from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
 from nbflow.stores.records import attempt_row, runs_of
 from nbflow.stores.section import Section
 from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, attempt, flow_limit, run
+
+_MOST_WOKEN = 1_000_000
 
 
 class Claiming(Section):
@@ -34,10 +36,10 @@ class Claiming(Section):
         # Asked by every dispatcher several times a second, and mostly answered by no: that must not take the write lock.
         with self._database.read() as connection:
             for owner in owners:
-                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
+                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).order_by(*_ORDER).limit(1)
                 if connection.scalar(pending) is not None:
                     return True
-            return connection.scalar(select(run.c.sequence).where(_is_due(now)).limit(1)) is not None
+            return connection.scalar(_due(now).limit(1)) is not None
 
 
 class _Allowance:
@@ -67,13 +69,17 @@ class _Allowance:
         self._left.subtract(key for key in (flow, source_path) if key in self._left)
 
 
-def _is_due(now: datetime) -> ColumnElement[bool]:
-    return and_(IS_SCHEDULED, or_(run.c.not_before.is_(None), run.c.not_before <= now))
+# Orders that the partial indexes have, and given even where any would do: they make SQLite choose those indexes.
+_ORDER = run.c.priority.desc(), run.c.sequence
+
+
+def _due(now: datetime) -> Select[tuple[int]]:
+    return select(run.c.sequence).where(IS_SCHEDULED, run.c.not_before <= now).order_by(run.c.not_before)
 
 
 def _wake(connection: Connection, now: datetime) -> None:
     """Runs that waited for their time become pending, and with it part of the queue's index."""
-    due = select(run.c.sequence).where(_is_due(now)).with_for_update(skip_locked=True)
+    due = _due(now).limit(_MOST_WOKEN).with_for_update(skip_locked=True)
     connection.execute(update(run).where(run.c.sequence.in_(due)).values(state=RunState.PENDING.value))
 
 
@@ -93,7 +99,7 @@ def _candidates(connection: Connection, owners: list[str], limit: int, allowance
 def _page(
     connection: Connection, owners: list[str], size: int, exhausted: list[str], chosen: list[int]
 ) -> list[RunRecord]:
-    eligible = select(run).where(IS_PENDING).order_by(run.c.priority.desc(), run.c.sequence).limit(size)
+    eligible = select(run).where(IS_PENDING).order_by(*_ORDER).limit(size)
     if exhausted:
         named = or_(run.c.flow.is_(None), run.c.flow.not_in(exhausted))
         eligible = eligible.where(named, run.c.source_path.not_in(exhausted))
@@ -101,7 +107,8 @@ def _page(
         eligible = eligible.where(run.c.sequence.not_in(chosen))
     found: list[RunRecord] = []
     for owner in owners:  # one after the other: an index serves the order within one owner only
-        found += runs_of(connection.execute(eligible.where(run.c.tied_to == owner).with_for_update(skip_locked=True)))
+        rows = connection.execute(eligible.where(run.c.tied_to == owner).with_for_update(skip_locked=True)).all()
+        found += runs_of(rows)
     return sorted(found, key=lambda one: (-one.priority, one.sequence))[:size]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from sqlalchemy import BigInteger, Dialect, Text
@@ -22,15 +23,12 @@ class Words(TypeDecorator[str]):
     impl = Text().with_variant(Text(collation="C"), "postgresql")
     cache_ok = True
 
-    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or not _UNSAFE.search(value):
-            return value
-        return _UNSAFE.sub(lambda match: f"\x1a{ord(match[0]):04x}", value)
+    # The processors themselves rather than process_bind_param and process_result_value: a listing calls them by the million.
+    def bind_processor(self, dialect: Dialect) -> Callable[[str | None], str | None]:
+        return _escape
 
-    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
-        if value is None or "\x1a" not in value:
-            return value
-        return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], str | None]:
+        return _unescape
 
 
 class Moment(TypeDecorator[datetime]):
@@ -39,12 +37,32 @@ class Moment(TypeDecorator[datetime]):
     impl = BigInteger
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError(f"time {value.isoformat()}: times in the store must know their timezone")
-        return (value - _EPOCH) // _MICROSECOND
+    def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], int | None]:
+        return _to_microseconds
 
-    def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
-        return None if value is None else _EPOCH + timedelta(microseconds=value)
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[int | None], datetime | None]:
+        return _to_time
+
+
+def _escape(text: str | None) -> str | None:
+    if text is None or not _UNSAFE.search(text):
+        return text
+    return _UNSAFE.sub(lambda match: f"\x1a{ord(match[0]):04x}", text)
+
+
+def _unescape(text: str | None) -> str | None:
+    if text is None or "\x1a" not in text:
+        return text
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
+
+
+def _to_microseconds(time: datetime | None) -> int | None:
+    if time is None:
+        return None
+    if time.tzinfo is None:
+        raise ValueError(f"time {time.isoformat()}: times in the store must know their timezone")
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _to_time(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(microseconds=microseconds)

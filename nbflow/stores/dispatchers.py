@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 
 from nbflow.errors import StoreError
+from nbflow.lifecycle import WAITING, DispatcherRecord, Failure, FailureKind, RunState
 from nbflow.parameters.values import dumps_exact
-from nbflow.runs import WAITING, DispatcherRecord, Failure, FailureKind, RunState
 from nbflow.stores.records import dispatcher_of, dispatcher_row
 from nbflow.stores.section import Section, queue_up
 from nbflow.stores.tables import dispatcher as table

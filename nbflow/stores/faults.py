@@ -16,6 +16,7 @@ _KNOWN = (
     ("readonly database", "it can't be written", "make the file and its folder writable, or choose another store"),
     ("unable to open database file", "the file can't be opened", "make it and its folder readable and writable"),
     ("disk I/O error", "its disk refuses to read or write", "check that the disk is healthy and not full"),
+    ("index row size", "a name, path, tag or key is too long for it", "use a shorter one"),
     ("too big", "a value is larger than the database takes", "record a path to large data instead"),
     ("password authentication failed", "the server refuses this user and password", "correct the store's URL"),
     ("does not exist", "the server has no such database or user", "create it, or correct the store's URL"),

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
 
 from nbflow.errors import NotFoundError
+from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import RunFilter
-from nbflow.runs import RunRecord, RunState
 from nbflow.stores.records import run_of, runs_of
 from nbflow.stores.section import Section
 from nbflow.stores.tables import run, run_tag
@@ -51,7 +51,7 @@ class Listing(Section):
             listed = listed.where(position > cursor if wanted.oldest_first else position < cursor)
         listed = listed.order_by(position if wanted.oldest_first else position.desc()).limit(wanted.limit)
         with self._database.read() as connection:
-            return runs_of(connection.execute(listed))
+            return runs_of(connection.execute(listed).all())
 
     def count_runs(self, wanted: RunFilter) -> dict[RunState, int]:
         counted = _chosen(select(run.c.state, func.count()), wanted).group_by(run.c.state)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable
 
-from sqlalchemy import Connection, delete, exists, select, update
+from sqlalchemy import Connection, delete, select, update
 
 from nbflow.errors import NotFoundError
 from nbflow.stores.section import Section, chunks, insert_new
@@ -43,7 +43,7 @@ def delete_unmentioned(connection: Connection) -> None:
     connection.execute(
         delete(notebook).where(
             ~notebook.c.pinned,
-            ~exists(select(run.c.sequence).where(run.c.notebook_hash == notebook.c.hash)),
-            ~exists(select(flow_version.c.number).where(flow_version.c.notebook_hash == notebook.c.hash)),
+            notebook.c.hash.not_in(select(run.c.notebook_hash)),
+            notebook.c.hash.not_in(select(flow_version.c.notebook_hash)),
         )
     )

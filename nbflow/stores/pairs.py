@@ -54,7 +54,13 @@ class Pairs(Section):
             return {row.key: loads_exact(row.value) for row in rows}
 
 
+_LONGEST_KEY = 1000
+"""Characters: what an index of Postgres takes, in any script."""
+
+
 def _text(key: str, value: Any) -> str:
+    if len(key) > _LONGEST_KEY:
+        raise UsageError(f"key {key[:40]!r}…: it has {len(key)} characters; a key has {_LONGEST_KEY} at the most")
     try:
         return dumps_exact(value)
     except (TypeError, ValueError, RecursionError) as error:

@@ -8,12 +8,13 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
 
 from nbflow.errors import ConflictError, NotFoundError
-from nbflow.runs import TERMINAL, WAITING, RunRecord, RunState
+from nbflow.lifecycle import TERMINAL, WAITING, RunRecord, RunState
+from nbflow.parameters.values import loads_exact
 from nbflow.stores.notebooks import delete_unmentioned, unpin
-from nbflow.stores.records import run_of, run_row
+from nbflow.stores.records import run_of, run_rows
 from nbflow.stores.section import Section, chunks, queue_up
 from nbflow.stores.tables import attempt, run, run_tag
 
@@ -75,12 +76,12 @@ class Runs(Section):
             # Thousand by thousand, so that no other writer waits long.
             with self._database.write() as connection:
                 queue_up(connection)
-                some = select(run.c.sequence, run.c.id).where(run.c.sequence > last, *ended)
+                some = select(run.c.sequence, run.c.id, run.c.tags).where(run.c.sequence > last, *ended)
                 rows = connection.execute(some.order_by(run.c.sequence).limit(_BATCH).with_for_update()).all()
                 if not rows:
                     delete_unmentioned(connection)
                     return pruned
-                _delete(connection, [row.sequence for row in rows], [row.id for row in rows])
+                _delete(connection, rows)
             last = rows[-1].sequence
             pruned += [row.id for row in rows]
 
@@ -104,7 +105,8 @@ def lock_run(connection: Connection, run_id: str) -> RunRecord:
 
 
 def save_run(connection: Connection, changed: RunRecord) -> None:
-    connection.execute(update(run).where(run.c.id == changed.id).values(run_row(changed)))
+    (row,) = run_rows([changed])
+    connection.execute(update(run).where(run.c.id == bindparam("at")), {**row, "at": changed.id})
 
 
 def set_name(connection: Connection, run_id: str, name: str) -> None:
@@ -121,11 +123,12 @@ def _batches(runs: Iterable[RunRecord]) -> Iterator[list[RunRecord]]:
 
 def _add(connection: Connection, batch: Sequence[RunRecord]) -> None:
     batch = _end_with_parents(connection, batch)
-    first_free = _take_sequences(connection, len(batch))
-    rows: list[dict[str, Any]] = []
+    rows = run_rows(batch)
     tags: list[dict[str, Any]] = []
-    for sequence, one in zip(first_free, batch, strict=True):
-        rows.append({**run_row(one), "sequence": sequence})
+    for sequence, one, row in zip(_take_sequences(connection, len(batch)), batch, rows, strict=True):
+        row["sequence"] = sequence
+        if one.state is RunState.SCHEDULED and one.not_before is None:
+            row["state"] = RunState.PENDING.value  # due at once
         tags += [{"tag": tag, "sequence": sequence} for tag in set(one.tags)]
     connection.execute(insert(run), rows)
     if tags:
@@ -147,10 +150,10 @@ def _end_with_parents(connection: Connection, batch: Sequence[RunRecord]) -> Seq
     parents = sorted({one.parent_id for one in batch if one.parent_id and one.state in WAITING})
     ending: set[str] = set()
     if parents:
-        queue_up(connection)
+        queue_up(connection)  # behind a cancel that looks for the children of these parents right now
     for some in chunks(parents):
-        known = select(run.c.id, run.c.state, run.c.cancel_reason).where(run.c.id.in_(some)).order_by(run.c.id)
-        for row in connection.execute(known.with_for_update(read=True)):
+        known = select(run.c.id, run.c.state, run.c.cancel_reason).where(run.c.id.in_(some))
+        for row in connection.execute(known):
             if row.cancel_reason is not None or row.state in _ENDING:
                 ending.add(row.id)
     if not ending:
@@ -166,7 +169,10 @@ def _end_with_parents(connection: Connection, batch: Sequence[RunRecord]) -> Seq
     return kept
 
 
-def _delete(connection: Connection, sequences: Sequence[int], ids: Sequence[str]) -> None:
-    connection.execute(delete(attempt).where(attempt.c.run_id.in_(ids)))
-    connection.execute(delete(run_tag).where(run_tag.c.sequence.in_(sequences)))
-    connection.execute(delete(run).where(run.c.sequence.in_(sequences)))
+def _delete(connection: Connection, rows: Sequence[Row[Any, Any, Any]]) -> None:
+    connection.execute(delete(attempt).where(attempt.c.run_id.in_([row.id for row in rows])))
+    tags = [{"t": tag, "s": row.sequence} for row in rows for tag in set(loads_exact(row.tags))]
+    if tags:
+        tagged = run_tag.c.tag == bindparam("t"), run_tag.c.sequence == bindparam("s")
+        connection.execute(delete(run_tag).where(*tagged), tags)
+    connection.execute(delete(run).where(run.c.sequence.in_([row.sequence for row in rows])))

@@ -47,15 +47,13 @@ def migrate(connection: Connection) -> None:
 
 
 def _bring_up(connection: Connection, where: str) -> None:
-    names = _table_names(connection)
-    found = _stamp(connection) if version.name in names else None
-    if found == SCHEMA_VERSION:
-        return
-    if found is None:
+    if version.name not in _table_names(connection):
         create(connection)
-    elif found < SCHEMA_VERSION:
+        return
+    found = _stamp(connection) or ""
+    if found < SCHEMA_VERSION:
         migrate(connection)
-    else:
+    elif found > SCHEMA_VERSION:
         raise StoreError(
             f"store {where}: a newer nbflow made it (schema {found}, this one knows {SCHEMA_VERSION})\n"
             "upgrade nbflow, or choose another store"

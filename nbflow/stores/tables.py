@@ -27,7 +27,7 @@ from sqlalchemy import (
     literal_column,
 )
 
-from nbflow.runs import ACTIVE, AttemptState, RunState
+from nbflow.lifecycle import ACTIVE, AttemptState, RunState
 from nbflow.stores.columns import Moment, Words
 
 SCHEMA_VERSION: Final = "0001"
@@ -188,14 +188,12 @@ INDEXES: Final = (
     "CREATE INDEX run_scheduled ON run (not_before) WHERE state IN ('scheduled')",
     "CREATE INDEX run_active ON run (sequence) WHERE state IN ('cancelling', 'running')",
     "CREATE INDEX run_state ON run (state, sequence)",
-    "CREATE INDEX run_flow ON run (flow, sequence)",
-    "CREATE INDEX run_source ON run (source_path, sequence)",
-    "CREATE INDEX run_notebook ON run (notebook_hash)",
+    "CREATE INDEX run_flow ON run (flow, sequence, state)",
+    "CREATE INDEX run_source ON run (source_path, sequence, state)",
     "CREATE INDEX run_parent ON run (parent_id, sequence) WHERE parent_id IS NOT NULL",
     "CREATE INDEX run_root ON run (root_id, sequence) WHERE parent_id IS NOT NULL",
     "CREATE INDEX run_identity ON run (identity, sequence) WHERE identity <> ''",
     "CREATE INDEX run_backfill ON run (backfill_id, sequence, state) WHERE backfill_id IS NOT NULL",
-    "CREATE INDEX run_tag_sequence ON run_tag (sequence)",
     "CREATE INDEX attempt_open ON attempt (owner) WHERE state IN ('claimed', 'started')",
     "CREATE INDEX flow_version_notebook ON flow_version (notebook_hash)",
 )

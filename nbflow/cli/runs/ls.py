@@ -12,7 +12,7 @@ from nbflow.cli.completion import complete_flow
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
 from nbflow.cli.records import run_to_json
-from nbflow.runs import RunRecord, RunState
+from nbflow.lifecycle import RunRecord, RunState
 
 
 @click.command("ls", short_help="List runs.")

@@ -11,7 +11,7 @@ from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
 from nbflow.cli.records import attempt_to_json, run_to_json
 from nbflow.cli.summary import describe_failure, format_duration, show_value
-from nbflow.runs import AttemptRecord, RunRecord
+from nbflow.lifecycle import AttemptRecord, RunRecord
 
 if TYPE_CHECKING:
     from nbflow.project import Project

@@ -1,22 +1,7 @@
-"""Other ways to declare parameters: Colab forms, Databricks widgets, and the literals of R, Julia, Scala and bash."""
+"""Other ways to declare parameters: Colab forms, Databricks widgets, and the assignments of other languages."""
 
-from __future__ import annotations
+from nbflow.parameters.dialects.colab import read_colab
+from nbflow.parameters.dialects.dbutils import read_dbutils
+from nbflow.parameters.dialects.foreign import read_foreign
 
-import ast
-
-from nbflow.parameters.records import Parameter
-
-
-def read_colab(source: str, parameters: list[Parameter]) -> list[Parameter]:
-    """*parameters* of a Python cell, enriched by the cell's ``#@param`` comments."""
-    return parameters
-
-
-def read_dbutils(tree: ast.Module, source: str) -> list[Parameter]:
-    """Parameters that a Python cell declares by calls of ``dbutils.widgets``."""
-    return []
-
-
-def read_foreign(source: str, language: str) -> list[Parameter]:
-    """Parameters that a cell of another language declares by assigning literals."""
-    return []
+__all__ = ["read_colab", "read_dbutils", "read_foreign"]

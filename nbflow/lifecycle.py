@@ -1,4 +1,6 @@
-"""Runs and attempts: what was asked for, and one try at it.
+"""The life of a run: what was asked for, the attempts at it, and the states between.
+
+(Not called ``runs``, since ``nbflow.runs(...)`` is the call that lists them.)
 
 States of a run::
 
@@ -191,6 +193,8 @@ class RunRecord:
     message: str = ""
     """Why the run is in this state, in one line, where that is not plain."""
     results: Mapping[str, Any] = field(default_factory=dict)
+    """What the notebook recorded, in JSON: tables as ``{"$table": …}`` (pandas' ``orient="table"``), images as
+    ``{"$image": base64 of a PNG}``, floats that JSON lacks as ``{"$float": "nan"}``; ``api.results`` restores them."""
     output_path: str | None = None
     log_lines: int = 0
     last_line: str = ""
