@@ -246,3 +246,24 @@ def test_objects_read_well_in_a_cell(flow: Load, make_notebook: NotebookFactory)
         assert "<b>bold" not in html
     assert "&lt;b&gt;bold&lt;/b&gt; &amp; more" in target._repr_html_()
     assert "completed" in repr(run)
+
+
+def test_a_report_is_one_page_with_the_outputs(flow: Load, make_notebook: NotebookFactory) -> None:
+    run = flow(make_notebook(["print('in the report')"])).options(report="html").run()
+    assert run.output_path is not None
+    page = run.output_path.with_suffix(".html").read_text(encoding="utf-8")
+    assert "in the report" in page
+
+
+def test_printed_lone_surrogates_do_not_stop_the_run(flow: Load, make_notebook: NotebookFactory) -> None:
+    run = flow(make_notebook(["print('a\\ud800b')", "print('on')"])).run()
+    assert run.logs() == ["a\ud800b", "on"]
+    assert run.notebook.cells[0].outputs[0].text == "a\ud800b\n"
+
+
+def test_numbers_that_json_lacks_are_recorded_exactly(flow: Load, make_notebook: NotebookFactory) -> None:
+    code = "import nbflow; nbflow.record('odd', [float('nan'), float('inf'), -float('inf'), -0.0, 1e22, 2**70])"
+    nan, inf, minus, zero, large, huge = flow(make_notebook([code])).run().results["odd"]
+    assert nan != nan
+    assert (inf, minus, large, huge) == (float("inf"), -float("inf"), 1e22, 2**70)
+    assert str(zero) == "-0.0"

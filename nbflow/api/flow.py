@@ -81,7 +81,7 @@ class Flow:
         """What ``nbflow check`` says of the notebook."""
         from nbflow.parameters.check import check_notebook
 
-        return check_notebook(self._loaded.notebook.cells, self._loaded.declaration)
+        return check_notebook(self._loaded.notebook)
 
     def options(self, **changes: Any) -> Self:
         """The same flow, called in another way.

@@ -122,7 +122,9 @@ def _to_png(save: Any) -> str:
 
 
 def _to_json(name: str, value: Any) -> Any:
-    if isinstance(value, float) and value - value != 0:  # infinite or not a number: the kernel would send it as a string
+    if (
+        isinstance(value, float) and value - value != 0
+    ):  # infinite or not a number: the kernel would send it as a string
         return {"$float": repr(float(value))}
     if value is None or (isinstance(value, bool | int | float | str) and type(value).__module__ == "builtins"):
         return value

@@ -116,7 +116,20 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
         raise RuntimeError("the execution ended without an ending")
     if not saved:
         ending = _fail_to_save(session, ending)
+    elif spec.options.report:
+        _report(session, output)
     return ending, output
+
+
+def _report(session: Session, output: Path) -> None:
+    """A report that can't be made is told in the log; it is no failure of the run."""
+    from nbflow.engines.report import write_report
+
+    try:
+        write_report(output, output.with_suffix(".html"))
+    except Exception as error:
+        message = f"the report could not be made: {error}"
+        session.listener.add(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})
 
 
 def _fail_to_save(session: Session, ending: Ending) -> Ending:

@@ -149,7 +149,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             )
             return True
         manager.cell_start(cell, index)
-        title = describe_cell(cell.source)
+        title = describe_cell(cell)
         session.listener.add(
             EventKind.CELL_STARTED, {"index": index, "number": self._number, "title": session.mask.text(title)}
         )
@@ -161,7 +161,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         finally:
             self._settle_printed(index, final=True)
             self.narrator.finish_lines()
-            if session.ending is not None and session.ending.failure is not None:
+            ending: Ending | None = session.ending
+            if ending is not None and ending.failure is not None:
                 manager.cell_exception(cell, index)
             manager.cell_complete(cell, index)
             timing = cell.metadata.papermill
@@ -429,10 +430,13 @@ async def _first(futures: set[asyncio.Future[Any]], timeout: float | None) -> No
     await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
-def describe_cell(source: str) -> str:
-    """A cell in a few words: papermill's ``papermill_description=``, else its first line."""
-    _, found, rest = source.partition("papermill_description=")
+def describe_cell(cell: Any) -> str:
+    """A cell in a few words: papermill's ``papermill_description=``, its tag for parameters, else its first line."""
+    _, found, rest = cell.source.partition("papermill_description=")
     if found and rest.split():
-        return rest.split()[0]
-    first = next((line.strip() for line in source.splitlines() if line.strip()), "")
-    return first.lstrip("#%").strip()[:80]
+        return str(rest.split()[0])
+    for tag in ("injected-parameters", "parameters"):
+        if tag in cell.metadata.get("tags", []):
+            return tag.replace("-", " ")
+    first = next((line.strip() for line in cell.source.splitlines() if line.strip()), "")
+    return str(first).lstrip("#%").strip()[:80]

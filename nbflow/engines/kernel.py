@@ -79,8 +79,8 @@ class Kernel:
 
     async def _watch_heartbeat(self) -> None:
         def say_frozen() -> None:
-            provisioner = getattr(self.manager, "provisioner", None)
-            why = describe_state(provisioner.pid) if getattr(provisioner, "pid", None) else ""
+            pid = getattr(getattr(self.manager, "provisioner", None), "pid", None)
+            why = describe_state(pid) if pid else ""
             self._say(f"the kernel does not answer any more{': ' if why else ''}{why}")
 
         with suppress(OSError):

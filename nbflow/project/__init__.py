@@ -210,7 +210,11 @@ class Project:
             "output_limit": config.output_limit,
             "environment": to_environment(config),
         }
-        spawner = Spawner(fork=None if config.fork_server else False, preload=config.preload, warm=(*RUNNER_MODULES, "nbflow.engines.warm"))
+        spawner = Spawner(
+            fork=None if config.fork_server else False,
+            preload=config.preload,
+            warm=(*RUNNER_MODULES, "nbflow.engines.warm"),
+        )
         return LocalEngine(spawner, slots=config.slots, settings=settings)
 
     def get_attempt_folder(self, run_id: str, number: int) -> Path:

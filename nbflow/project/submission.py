@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from importlib.util import find_spec
 from typing import Any
 
-from nbflow.errors import KernelError, ParameterError, UsageError
+from nbflow.errors import KernelError, MissingExtraError, ParameterError, UsageError
 from nbflow.lifecycle import Priority, RunOptions, RunRecord, RunState, find_template_fields, identity, new_run_id
 from nbflow.notebooks import check_output_path, render_path
 from nbflow.parameters import ComputedDefault, Declaration, LiteralDefault, Values
@@ -95,6 +96,8 @@ def check_options(options: RunOptions) -> None:
         raise UsageError(f"engine {options.engine!r}: unknown; there is 'local'")
     if options.report not in (None, "html"):
         raise UsageError(f"report {options.report!r}: unknown; there is 'html'")
+    if options.report and find_spec("nbconvert") is None:
+        raise MissingExtraError("an HTML report", "report")
 
 
 def check_kernel(name: str) -> str:
