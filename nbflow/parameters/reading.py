@@ -95,7 +95,7 @@ def _with_dialects(cell: SourceCell, parsed: ParsedCell, parameters: list[Parame
     if "@param" in cell.source:
         from nbflow.parameters.dialects import read_colab
 
-        parameters = read_colab(parsed.text, parameters)
+        parameters = read_colab("\n" * parsed.line_offset + parsed.text, parameters)
     return parameters
 
 

@@ -13,7 +13,7 @@ from nbflow.parameters import hints
 from nbflow.parameters.dialects.texts import AsText, SeveralOf
 from nbflow.parameters.markers import Choice
 from nbflow.parameters.reading import describe
-from nbflow.parameters.records import NO_DEFAULT, Default, LiteralDefault, Parameter
+from nbflow.parameters.records import NO_DEFAULT, ComputedDefault, Default, LiteralDefault, Parameter
 from nbflow.parameters.source import read_comments
 
 _KINDS: Mapping[str, tuple[str, ...]] = {
@@ -36,6 +36,7 @@ class Widget:
     kind: str
     name: str
     default: str | None = None
+    """None when it is computed, or when the cell reads a widget that it doesn't make."""
     choices: tuple[str, ...] = ()
     label: str = ""
     line: int = 1
@@ -171,11 +172,12 @@ def _parameter(name: str, widget: Widget, kind: Any, line: int, comments: Mappin
 
 def _typed(widget: Widget, kind: Any) -> tuple[Any, Default]:
     """The type of the variable and its default, as far as the widget's text can be converted."""
-    default: Default = NO_DEFAULT if widget.default is None else LiteralDefault(widget.default, repr(widget.default))
+    computed = ComputedDefault(f"dbutils.widgets.get({widget.name!r})")
+    default: Default = computed if widget.default is None else LiteralDefault(widget.default, repr(widget.default))
     try:
         if kind is not str:
             choices = tuple(kind(choice) for choice in widget.choices)
-            default = NO_DEFAULT if widget.default is None else LiteralDefault(kind(widget.default), widget.default)
+            default = computed if widget.default is None else LiteralDefault(kind(widget.default), widget.default)
             return hints.annotate(kind, (Choice(*choices),) if choices and widget.kind == "dropdown" else ()), default
     except ValueError:
         # int("") of a widget without a value fails in the notebook too: a call must give one.
