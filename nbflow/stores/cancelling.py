@@ -38,10 +38,13 @@ class Cancelling(Section):
 
 def _order(connection: Connection, ids: Sequence[str]) -> list[str]:
     """Those of *ids* that exist, in order of submission: neighbours in the table are changed together."""
-    known: list[tuple[int, str]] = []
+    known: dict[str, int] = {}
     for some in chunks(ids):
-        known += connection.execute(select(run.c.sequence, run.c.id).where(run.c.id.in_(some))).tuples()
-    return [run_id for _, run_id in sorted(known)]
+        known |= {
+            row.id: row.sequence
+            for row in connection.execute(select(run.c.id, run.c.sequence).where(run.c.id.in_(some)))
+        }
+    return sorted(known, key=known.__getitem__)
 
 
 def _lock_tree(connection: Connection, run_ids: Sequence[str]) -> set[str]:
