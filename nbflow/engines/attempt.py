@@ -90,7 +90,8 @@ class _Unbuffered:
 
 
 def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session) -> tuple[Ending, Path]:
-    from nbflow.notebooks import NotebookWriter, insert_parameters, to_nbformat
+    from nbflow.engines.papermill import make_saver
+    from nbflow.notebooks import insert_parameters, to_nbformat
 
     output = Path(spec.options.output) if spec.options.output else folder / EXECUTED_NAME
     node = to_nbformat(spec.notebook)
@@ -106,7 +107,7 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     journal.add(EventKind.STARTED, {"pid": os.getpid(), "cells": cells, "kernel": kernel})
     journal.flush()
     session.paths = (spec.source_path, str(output))
-    session.make_saver = lambda notebook: NotebookWriter(notebook, output, private=bool(spec.secrets))
+    session.make_saver = partial(make_saver, str(output), private=bool(spec.secrets))
     try:
         _run_papermill(spec, node, kernel, session)
     finally:
@@ -115,7 +116,7 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     if ending is None:
         raise RuntimeError("the execution ended without an ending")
     if not saved:
-        ending = _fail_to_save(session, ending)
+        ending = _fail_to_save(session, ending, str(session.saver.error))
     elif spec.options.report:
         _report(session, output)
     return ending, output
@@ -132,9 +133,8 @@ def _report(session: Session, output: Path) -> None:
         session.listener.add(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})
 
 
-def _fail_to_save(session: Session, ending: Ending) -> Ending:
+def _fail_to_save(session: Session, ending: Ending, message: str) -> Ending:
     """What could not be saved is told in the log; it is the run's failure where nothing else is."""
-    message = str(getattr(session.saver, "error", None))
     session.listener.add(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})
     if ending.state is not AttemptState.SUCCEEDED:
         return ending

@@ -7,6 +7,7 @@ engine and a :class:`~nbflow.engines.session.Session`.
 from __future__ import annotations
 
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from papermill.engines import Engine, NotebookExecutionManager
 from papermill.log import logger
 
 from nbflow.engines.client import FlowClient
-from nbflow.engines.session import Session
+from nbflow.engines.session import NoSaver, Saver, Session
 from nbflow.lifecycle import AttemptState, FailureKind
 
 
@@ -68,8 +69,12 @@ class NbflowEngine(Engine):  # type: ignore[misc]
                 connection_folder=Path(folder),
                 start_timeout=options.get("start_timeout") or 60.0,
                 cell_timeout=options.get("execution_timeout"),
+                make_saver=partial(make_saver, output_path),
             )
-            cls._execute(record, kernel_name, session)
+            try:
+                cls._execute(record, kernel_name, session)
+            finally:
+                session.saver.close()
         _raise_as_papermill(session)
         return record.nb
 
@@ -90,6 +95,15 @@ class NbflowEngine(Engine):  # type: ignore[misc]
                 record.nb.metadata.papermill["exception"] = True
             record.cleanup_pbar()
             record.notebook_complete()
+
+
+def make_saver(path: str | None, notebook: Any, *, private: bool = False) -> Saver:
+    """Keeps the file at *path* up to date and whole; saves nothing for no path, or one that is papermill's to write."""
+    from nbflow.notebooks import NotebookWriter
+
+    return (
+        NoSaver() if path is None or "://" in path or path == "-" else NotebookWriter(notebook, path, private=private)
+    )
 
 
 def _raise_as_papermill(session: Session) -> None:

@@ -23,6 +23,10 @@ class Listener(Protocol):
 class Saver(Protocol):
     """Where the executed notebook goes: ``notebooks.NotebookWriter``, or nowhere."""
 
+    @property
+    def error(self) -> Exception | None:
+        """Why the last save failed; None when it succeeded."""
+
     def mark_dirty(self, index: int) -> None:
         """The cell changed other than in its outputs."""
 
@@ -40,6 +44,8 @@ class NoListener:
 
 
 class NoSaver:
+    error: Exception | None = None
+
     def mark_dirty(self, index: int) -> None: ...
 
     def request(self) -> None: ...
