@@ -85,7 +85,7 @@ def test_names_that_can_not_be_names_are_refused(
     ],
 )
 def test_a_value_is_kept_under_its_key(cli: CommandLine, text: str, value: object) -> None:
-    answer = cli("kv", "set", "key", "--", text)
+    answer = cli("kv", "set", "key", text)
     assert answer.code == 0, answer.err
     assert cli("kv", "get", "key").json == value
     assert cli("kv", "set", "piped", "-", stdin=text).code == 0

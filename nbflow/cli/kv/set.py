@@ -13,7 +13,7 @@ from nbflow.cli.exits import ExitCode
 from nbflow.cli.files import parse_json
 
 
-@click.command("set", short_help="Set a key's value.")
+@click.command("set", short_help="Set a key's value.", context_settings={"ignore_unknown_options": True})
 @key_argument
 @click.argument("value")
 def command(key: str, value: str) -> int:
