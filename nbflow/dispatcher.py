@@ -19,7 +19,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nbflow.errors import NbflowError, StoreError
-from nbflow.lifecycle import AttemptRecord, AttemptState, DispatcherRecord, RunRecord, RunState
+from nbflow.lifecycle import AttemptRecord, AttemptState, DispatcherRecord, Outcome, RunRecord, RunState
 from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
 
 ACTIVE_PAUSE = 0.05
@@ -27,6 +27,9 @@ IDLE_PAUSE = 0.25
 CANCEL_PAUSE = 0.25
 PATIENCE = 30.0
 """Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
+
+LOOKED_AT = 50
+"""How many waiting runs are looked at in one turn."""
 
 FolderOf = Callable[[str, int], Path]
 
@@ -84,6 +87,7 @@ class Dispatcher:
         self._secrets: dict[str, Mapping[str, str]] = {}
         self._expected: set[str] = set()
         self._active: dict[str, AttemptRecord] = {}
+        self._outcomes: dict[str, Outcome] = {}
         self._killed: dict[str, float] = {}
         self._hurried: set[str] = set()
         self._progress: dict[str, Progress] = {}
@@ -103,12 +107,22 @@ class Dispatcher:
         self._thread.start()
 
     def expect(self, run: RunRecord, secret_values: Mapping[str, str]) -> None:
-        """A run tied to this dispatcher was recorded: execute it. Its secrets are kept here, in memory alone."""
+        """A run that is about to be tied to this dispatcher: to be executed once :meth:`wake` was called.
+
+        Told before the run is recorded, since it may be claimed at once. Its secrets are kept here, in memory alone.
+        """
         with self._changed:
             self._expected.add(run.id)
             if secret_values:
                 self._secrets[run.id] = secret_values
-        self.wake()
+
+    def forget(self, run_id: str) -> None:
+        """The run is not to be expected after all."""
+        with self._changed:
+            self._expected.discard(run_id)
+            self._secrets.pop(run_id, None)
+            self._hurried.discard(run_id)
+            self._changed.notify_all()
 
     def wake(self) -> None:
         """Look at the store now rather than at the next turn."""
@@ -166,6 +180,7 @@ class Dispatcher:
         """One look at everything; the order lets a slot that an attempt frees be filled in the same turn."""
         for report in self._engine.poll():
             self._take(report)
+        self._settle_outcomes()
         self._claim()
         clock = time.monotonic()
         if self._active and clock - self._looked_for_cancels > CANCEL_PAUSE:
@@ -181,7 +196,7 @@ class Dispatcher:
     def _claim(self) -> None:
         free = self._engine.capacity() - len(self._active)
         with self._changed:
-            waiting = len(self._expected) > len(self._active)
+            waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
         if free <= 0 or not (waiting or self.record.serves_all):
             return
         now = datetime.now(UTC)
@@ -210,24 +225,27 @@ class Dispatcher:
             return
         now = datetime.now(UTC)
         self._progress[attempt.id] = report.progress
+        if report.outcome is not None:
+            self._outcomes[attempt.id] = report.outcome
         if report.started and attempt.state is AttemptState.CLAIMED:
             if not self._store.start_attempt(attempt, pid=report.pid, now=now) and report.outcome is None:
                 self._engine.kill(attempt.id, grace=0.0)
             self._active[attempt.id] = attempt = _started(attempt, report.pid)
-        if report.outcome is not None:
-            run = self._store.finish_attempt(attempt, report.outcome, now=now)
+
+    def _settle_outcomes(self) -> None:
+        """The engine tells an outcome once: it is kept until the store has it."""
+        for attempt_id, outcome in list(self._outcomes.items()):
+            attempt = self._active[attempt_id]
+            run = self._store.finish_attempt(attempt, outcome, now=datetime.now(UTC))
             self._forget(attempt, run)
 
     def _forget(self, attempt: AttemptRecord, run: RunRecord | None) -> None:
         self._active.pop(attempt.id, None)
         self._progress.pop(attempt.id, None)
         self._killed.pop(attempt.id, None)
+        self._outcomes.pop(attempt.id, None)
         if run is None or run.state.is_terminal:
-            with self._changed:
-                self._expected.discard(attempt.run_id)
-                self._secrets.pop(attempt.run_id, None)
-                self._hurried.discard(attempt.run_id)
-                self._changed.notify_all()
+            self.forget(attempt.run_id)
 
     def _carry_out_cancels(self) -> None:
         wanted = RunFilter(states=(RunState.CANCELLING,), limit=None)
@@ -237,17 +255,6 @@ class Dispatcher:
             if attempt.run_id in cancelling and grace < self._killed.get(attempt.id, float("inf")):
                 self._killed[attempt.id] = grace
                 self._engine.kill(attempt.id, grace=grace)
-        with self._changed:
-            expected = self._expected - {attempt.run_id for attempt in self._active.values()}
-        for run_id in expected if cancelling or expected else ():
-            self._settle_waiting(run_id)
-
-    def _settle_waiting(self, run_id: str) -> None:
-        """A waiting run may have been cancelled, or claimed by somebody else: then it is not ours to expect."""
-        if self._store.get_run(run_id).state.is_terminal:
-            with self._changed:
-                self._expected.discard(run_id)
-                self._changed.notify_all()
 
     def _renew(self) -> None:
         now = datetime.now(UTC)
@@ -255,6 +262,15 @@ class Dispatcher:
         owned = self._store.renew(self.id, progress, lease=now + self._lease, now=now)
         for attempt_id in set(self._active) - owned:
             self._forget(self._active[attempt_id], None)
+        self._forget_ended()
+
+    def _forget_ended(self) -> None:
+        """A waiting run may have been cancelled by another process: then it is not ours to expect."""
+        with self._changed:
+            waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
+        for run_id in list(waiting)[:LOOKED_AT]:
+            if self._store.get_run(run_id).state.is_terminal:
+                self.forget(run_id)
 
     def _recover(self) -> None:
         now = datetime.now(UTC)
@@ -287,6 +303,7 @@ class Dispatcher:
         while self._active and time.monotonic() < deadline:
             for report in self._engine.poll():
                 self._take(report)
+            self._settle_outcomes()
             self._engine.wait(ACTIVE_PAUSE, wake=self._wake_read)
 
 
@@ -295,23 +312,27 @@ def _started(attempt: AttemptRecord, pid: int | None) -> AttemptRecord:
 
 
 def recover(
-    store: Store, engine: Engine, *, folder_of: FolderOf, owner: DispatcherRecord, lease: timedelta, now: datetime
+    store: Store,
+    engine: Engine,
+    *,
+    folder_of: FolderOf,
+    owner: DispatcherRecord,
+    lease: timedelta,
+    now: datetime,
+    include_silent: bool = True,
 ) -> list[AttemptRecord]:
-    """Adopt the attempts whose owner is dead or silent; they are *owner*'s now, and *engine* will tell their fate.
+    """Adopt the attempts whose owner is dead; they are *owner*'s now, and *engine* will tell their fate.
 
-    An expired lease alone ends nothing: the attempt is asked first.
+    *include_silent*: also those whose owner lives and let its lease expire (stopped, or swapped out); only for an
+    owner that stays. An expired lease alone ends nothing: the attempt is asked first.
     """
     known = {dispatcher.id: dispatcher for dispatcher in store.list_dispatchers()}
-    dead = {
-        key
-        for key, record in known.items()
-        if key != owner.id and not is_alive(record, lease=lease.total_seconds(), now=now)
-    }
+    others = [record for record in known.values() if record.id != owner.id]
+    dead = {record.id for record in others if not is_alive(record, lease=lease.total_seconds(), now=now)}
     adopted = []
     for attempt in store.list_open_attempts():
-        if attempt.owner == owner.id:
-            continue
-        if attempt.owner in known and attempt.owner not in dead and attempt.lease >= now:
+        is_silent = include_silent and attempt.lease < now
+        if attempt.owner == owner.id or (attempt.owner in known and attempt.owner not in dead and not is_silent):
             continue
         ours = store.adopt(attempt, owner=owner.id, lease=now + lease, now=now)
         if ours is not None:

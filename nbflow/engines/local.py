@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import select
 import signal
@@ -106,7 +107,12 @@ class LocalEngine:
             all_followed = list(self._followed.values())
         reports = []
         for followed in all_followed:
-            report = self._look_at(followed)
+            try:
+                report = self._look_at(followed)
+            except Exception:
+                # One that can't be looked at now must not cost the others what they had to tell.
+                logging.getLogger(__name__).exception("attempt %s can't be looked at", followed.attempt_id)
+                continue
             reports.append(report)
             if report.outcome is not None:
                 with self._lock:

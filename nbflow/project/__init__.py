@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -28,6 +29,18 @@ if TYPE_CHECKING:
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
 
 POLL = 0.1
+
+
+@contextmanager
+def expecting(dispatcher: Dispatcher, run: RunRecord, secrets: Mapping[str, str]) -> Iterator[None]:
+    """The dispatcher learns of the run, and of its secrets, before it can claim it; inside, it is recorded or tied."""
+    dispatcher.expect(run, secrets)
+    try:
+        yield
+    except BaseException:
+        dispatcher.forget(run.id)
+        raise
+    dispatcher.wake()
 
 
 class Project:
@@ -162,8 +175,8 @@ class Project:
             self._spawn_worker(run.id, request.secrets)
             return self.store.get_run(run.id)
         dispatcher = self.start_dispatcher()
-        self.store.add_runs([replace(run, tied_to=dispatcher.id)])
-        dispatcher.expect(run, request.secrets)
+        with expecting(dispatcher, run, request.secrets):
+            self.store.add_runs([replace(run, tied_to=dispatcher.id)])
         return self.store.get_run(run.id)
 
     def _skip(self, run: RunRecord, done: RunRecord, flow: LoadedFlow) -> RunRecord:
@@ -289,8 +302,8 @@ class Project:
             self._spawn_worker(run.id, {})
             return run
         dispatcher = self.start_dispatcher()
-        self.store.tie_run(run.id, dispatcher.id)
-        dispatcher.expect(run, {})
+        with expecting(dispatcher, run, {}):
+            self.store.tie_run(run.id, dispatcher.id)
         return self.store.get_run(run.id)
 
     def rerun(

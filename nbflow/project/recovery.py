@@ -36,7 +36,8 @@ def settle(store: Store, config: Config) -> None:
     try:
         folder_of = partial(get_attempt_folder, config.home)
         lease = timedelta(seconds=config.lease)
-        waiting = {a.id: a for a in recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now)}
+        adopted = recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now, include_silent=False)
+        waiting = {attempt.id: attempt for attempt in adopted}
         deadline = time.monotonic() + PATIENCE
         while waiting and time.monotonic() < deadline:
             for report in engine.poll():

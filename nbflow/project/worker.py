@@ -32,14 +32,14 @@ def spawn_worker(config: Config, run_id: str, secrets: Mapping[str, str]) -> int
 
 def main(run_id: str) -> int:
     """Execute the run, which nobody else has claimed."""
-    from nbflow.project import Project
+    from nbflow.project import Project, expecting
 
     secrets = json.load(sys.stdin)
     with Project.open() as project:
         dispatcher = project.start_dispatcher()
         run = project.get_run(run_id)
-        project.store.tie_run(run.id, dispatcher.id)
-        dispatcher.expect(run, secrets)
+        with expecting(dispatcher, run, secrets):
+            project.store.tie_run(run.id, dispatcher.id)
         project.wait(run.id)
     return 0
 
