@@ -105,7 +105,8 @@ def _check_registered(name: str) -> list[Finding]:
 
 
 def _count(notebooks: int, severities: list[str]) -> str:
-    parts = [_plural(severities.count(severity), severity) for severity in ("error", "warning")]
+    counts = {severity: severities.count(severity) for severity in ("error", "warning", "info")}
+    parts = [_plural(count, severity) for severity, count in counts.items() if count or severity != "info"]
     return f"{_plural(notebooks, 'notebook')} checked: {', '.join(parts)}"
 
 
