@@ -210,7 +210,9 @@ def test_magics_do_not_hide_parameters(source: str) -> None:
 
 
 def test_the_line_of_a_parameter_below_a_magic() -> None:
-    assert declare("\n\n%matplotlib inline\nx = 1").parameters[0].line == 4
+    declaration = declare('\n  \n%matplotlib inline\nx = 1\ny = "a" #@param ["a", "b"]')
+    assert [parameter.line for parameter in declaration.parameters] == [4, 5]
+    assert declaration.parameters[1].choices == ("a", "b")
 
 
 def test_a_cell_of_another_language_declares_nothing_and_says_so() -> None:
@@ -415,6 +417,22 @@ def test_everything_that_papermill_finds_is_found(source: str, tmp_path: Path) -
 
 def _canonical(expression: str) -> str:
     return ast.unparse(ast.parse(expression, mode="eval"))
+
+
+# dialects
+
+
+def test_a_widget_of_databricks_is_a_parameter_once() -> None:
+    declaration = declare(
+        'dbutils.widgets.dropdown("region", "EU", ["EU", "US"])\nregion = dbutils.widgets.get("region")'
+    )
+    assert declaration.names == ("region",)
+    assert declaration.parameters[0].choices == ("EU", "US")
+
+
+@pytest.mark.parametrize("language", ["R", "julia", "scala", "bash", "matlab", "C#", "F#", "PowerShell"])
+def test_a_language_that_can_be_read_takes_declared_names_only(language: str) -> None:
+    assert not declare("", language=language).accepts_undeclared
 
 
 # what reading costs

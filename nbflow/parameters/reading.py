@@ -29,8 +29,6 @@ from nbflow.parameters.scope import Scope
 from nbflow.parameters.source import ParsedCell, parse_cell, parse_python
 
 TAG = "parameters"
-READABLE_LANGUAGES = frozenset({"python", "r", "julia", "scala", "bash"})
-"""Languages whose assignments of literals can be read; a cell of another language accepts any name."""
 
 _TYPE_COMMENT = re.compile(r"#\s*type:\s*(?P<rest>.*)", re.DOTALL)
 _NOT_HELP = re.compile(r"#\s*(@\w+|noqa\b|fmt:|isort:|pylint:|pyright:|mypy:|pragma:|type:\s*ignore\b)")
@@ -74,13 +72,13 @@ def read_declaration(cells: Sequence[SourceCell], *, language: str = "python") -
 
 
 def _read_foreign_cell(cell: SourceCell, language: str) -> Declaration:
-    from nbflow.parameters.dialects import read_foreign
+    from nbflow.parameters.dialects import can_read, read_foreign
 
     return Declaration(
         language=language,
         cell_index=cell.index,
         parameters=tuple(read_foreign(cell.source, language)),
-        accepts_undeclared=language.lower() not in READABLE_LANGUAGES,
+        accepts_undeclared=not can_read(language),
     )
 
 
@@ -95,7 +93,7 @@ def _with_dialects(cell: SourceCell, parsed: ParsedCell, parameters: list[Parame
     if "@param" in cell.source:
         from nbflow.parameters.dialects import read_colab
 
-        parameters = read_colab("\n" * parsed.line_offset + parsed.text, parameters)
+        parameters = read_colab(parsed.text, parameters)
     return parameters
 
 
@@ -121,7 +119,7 @@ class _CellReader:
     def _note(
         self, rule: str, severity: Any, message: str, node: ast.stmt | None = None, parameter: str | None = None
     ) -> None:
-        line = None if node is None else node.lineno + self.parsed.line_offset
+        line = None if node is None else node.lineno
         self.findings.append(
             Finding(
                 rule=rule,
@@ -226,8 +224,7 @@ class _CellReader:
                 self._note("reassigned", "info", f"{name} is assigned twice; the last one counts", statement, name)
             help_text = help_text or earlier.help
             made = replace(made, default=earlier.default) if value is None else made
-        line = statement.lineno + self.parsed.line_offset
-        self.found[name] = replace(made, help=help_text or made.help, line=line)
+        self.found[name] = replace(made, help=help_text or made.help, line=statement.lineno)
         self.evaluator.types[name] = made.python_type
 
     def _annotated(self, name: str, text: str | None, said: Annotation, default: Default) -> Parameter:

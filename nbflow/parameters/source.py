@@ -34,7 +34,7 @@ class Unreadable:
 
 @dataclass(frozen=True, kw_only=True)
 class ParsedCell:
-    """The statements of a cell that could be read. Line numbers are those of ``text``."""
+    """The statements of a cell that could be read. Line numbers are the cell's."""
 
     text: str
     body: tuple[ast.stmt, ...] = ()
@@ -43,8 +43,6 @@ class ParsedCell:
     unreadable: tuple[Unreadable, ...] = ()
     magic: str | None = None
     """The cell magic that makes the body something else than Python of this kernel."""
-    line_offset: int = 0
-    """To be added to a line of ``text`` to get the line of the cell."""
 
     @cached_property
     def _lines(self) -> list[bytes]:
@@ -118,16 +116,13 @@ def _parse_through_ipython(text: str) -> ParsedCell | None:
             transformed = str(TransformerManager().transform_cell(text))
     except Exception:  # a transformer is a plug-in: whatever it raises, the cell is read without it
         return None
+    # IPython drops the empty lines on top; without them no line number would be the cell's.
+    top = text[: len(text) - len(text.lstrip())]
+    transformed = "\n" * top.count("\n") + transformed.lstrip("\n")
     tree = parse_python(transformed)
     if tree is None:
         return None
-    offset = len(text) - len(text.lstrip("\n"))
-    return ParsedCell(
-        text=transformed,
-        body=tuple(tree.body),
-        comments=read_comments(transformed),
-        line_offset=text[:offset].count("\n"),
-    )
+    return ParsedCell(text=transformed, body=tuple(tree.body), comments=read_comments(transformed))
 
 
 def _recover(text: str) -> ParsedCell:

@@ -133,7 +133,7 @@ def _check_shared(cell: SourceCell) -> Iterator[Finding]:
                     severity="warning",
                     message=f"{names} are one and the same object, until one is passed; give each a line of its own",
                     cell_index=cell.index,
-                    line=statement.lineno + parsed.line_offset,
+                    line=statement.lineno,
                     parameter=first,
                 )
 

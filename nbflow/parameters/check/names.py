@@ -75,7 +75,7 @@ def find_names(cell: SourceCell, names: frozenset[str]) -> CellNames:
     found.mentions += [
         Mention(name=name, kind=Kind.TEXT) for text in texts for name in sorted(_find_words(text, names))
     ]
-    walker = _Walker(names=names, found=found, offset=parsed.line_offset)
+    walker = _Walker(names=names, found=found)
     for statement in parsed.body:
         try:
             walker.visit(statement)
@@ -136,7 +136,6 @@ class _Walker(ast.NodeVisitor):
 
     names: frozenset[str]
     found: CellNames
-    offset: int = 0
     scopes: list[frozenset[str]] = field(default_factory=list)
     """The local names of the functions, classes and comprehensions around the current place."""
     branches: int = 0
@@ -147,7 +146,7 @@ class _Walker(ast.NodeVisitor):
             return
         if kind is Kind.BIND and (self.scopes or self.branches):
             return
-        self.found.mentions.append(Mention(name=name, kind=kind, line=getattr(node, "lineno", 0) + self.offset))
+        self.found.mentions.append(Mention(name=name, kind=kind, line=getattr(node, "lineno", 0)))
 
     def _note_words(self, text: str, node: ast.AST) -> None:
         for name in sorted(_find_words(text, self.names)):

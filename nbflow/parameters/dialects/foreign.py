@@ -10,6 +10,7 @@ from nbflow.parameters.defaults import infer_type
 from nbflow.parameters.dialects.literals import NotLiteral, read_literal
 from nbflow.parameters.dialects.shell import shell_assignments
 from nbflow.parameters.dialects.statements import Assignment, assignments
+from nbflow.parameters.dialects.syntaxes import SYNTAXES
 from nbflow.parameters.dialects.types import DoesNotFit, conform, read_type
 from nbflow.parameters.reading import describe
 from nbflow.parameters.records import ComputedDefault, Default, LiteralDefault, Parameter
@@ -29,6 +30,12 @@ _LANGUAGES: Mapping[str, str] = {
 """Names that a language goes by, in lower case, where that is not its own."""
 
 _FAILURES = (NotLiteral, DoesNotFit, ValueError, TypeError, ArithmeticError, RecursionError)
+
+
+def can_read(language: str) -> bool:
+    """Whether the declarations of cells in *language* can be read."""
+    name = _LANGUAGES.get(language.lower(), language.lower())
+    return name == "bash" or name in SYNTAXES
 
 
 def read_foreign(source: str, language: str) -> list[Parameter]:
