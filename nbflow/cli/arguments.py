@@ -82,3 +82,13 @@ def run_argument(function: F) -> F:
 def key_argument(function: F) -> F:
     """KEY: of the key-value store."""
     return click.argument("key", shell_complete=complete_key)(function)
+
+
+def watch_options(function: F) -> F:
+    """``--watch/--detach`` and ``--logs/--no-logs`` for the commands that start a run."""
+    function = click.option("--logs/--no-logs", default=True, help="Show what the notebook prints (default), or not.")(
+        function
+    )
+    return click.option("--watch/--detach", default=True, help="Watch until it ends (default), or leave it to itself.")(
+        function
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from nbflow.errors import (
     KernelError,
@@ -15,7 +16,9 @@ from nbflow.errors import (
     StoreError,
     WaitTimeout,
 )
-from nbflow.lifecycle import FailureKind, RunRecord, RunState
+
+if TYPE_CHECKING:
+    from nbflow.lifecycle import RunRecord
 
 
 class ExitCode(IntEnum):
@@ -59,6 +62,8 @@ def exit_code_of_error(error: NbflowError) -> ExitCode:
 
 def exit_code_of_run(run: RunRecord) -> ExitCode:
     """The code for a run that has ended."""
+    from nbflow.lifecycle import FailureKind, RunState
+
     kind = run.failure.kind if run.failure else None
     match run.state:
         case RunState.COMPLETED | RunState.SKIPPED:

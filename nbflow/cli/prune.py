@@ -9,7 +9,6 @@ import click
 from nbflow.cli.arguments import Age, json_option
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.lifecycle import TERMINAL
 
 EPILOG = """\b
 Examples:
@@ -24,6 +23,7 @@ Examples:
 @json_option
 def command(before: datetime, dry_run: bool, as_json: bool) -> int:
     """Delete runs that ended before then: records, logs, and executed notebooks that lie in nbflow's own folders."""
+    from nbflow.lifecycle import TERMINAL
     from nbflow.ports import RunFilter
     from nbflow.project import Project
 

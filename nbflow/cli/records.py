@@ -6,10 +6,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from nbflow.flows import FlowVersion
-from nbflow.lifecycle import AttemptRecord, RunRecord
-
 if TYPE_CHECKING:
+    from nbflow.flows import FlowVersion
+    from nbflow.lifecycle import AttemptRecord, RunRecord
     from nbflow.parameters import Finding
 
 

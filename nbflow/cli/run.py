@@ -7,12 +7,9 @@ from typing import Any
 
 import click
 
-from nbflow.cli.arguments import Seconds, json_option
+from nbflow.cli.arguments import Seconds, json_option, watch_options
 from nbflow.cli.completion import complete_flow, complete_parameter
-from nbflow.cli.display import open_stream_file
 from nbflow.cli.papermill import PairCommand, accept_moot_options, wants_help
-from nbflow.cli.values import ask_for_secrets, collect_values
-from nbflow.cli.watching import finish_run, watch_options
 from nbflow.errors import UsageError
 
 EPILOG = """\b
@@ -135,6 +132,9 @@ def command(flow: str, **options: Any) -> int:
 
     FLOW is a notebook's path, or PROJECT/NAME. `nbflow run FLOW --help` shows its parameters.
     """
+    from nbflow.cli.display import open_stream_file
+    from nbflow.cli.values import ask_for_secrets, collect_values
+    from nbflow.cli.watching import finish_run
     from nbflow.project import Project
 
     with Project.open() as project:

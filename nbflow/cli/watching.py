@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import click
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.display import Display, LastCell, make_display
@@ -17,8 +15,6 @@ from nbflow.lifecycle import RunRecord
 
 if TYPE_CHECKING:
     from nbflow.project import Project
-
-F = TypeVar("F", bound=Callable[..., Any])
 
 
 def finish_run(
@@ -51,13 +47,3 @@ def _see_off(run: RunRecord, *, as_json: bool) -> int:
         write_line(run.id)
         write_line(f"follow it: nbflow runs logs {run.id} --follow", error=True)
     return ExitCode.OK
-
-
-def watch_options(function: F) -> F:
-    """``--watch/--detach`` and ``--logs/--no-logs`` for the commands that start a run."""
-    function = click.option("--logs/--no-logs", default=True, help="Show what the notebook prints (default), or not.")(
-        function
-    )
-    return click.option("--watch/--detach", default=True, help="Watch until it ends (default), or leave it to itself.")(
-        function
-    )

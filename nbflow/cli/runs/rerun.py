@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from nbflow.cli.arguments import json_option, run_argument
+from nbflow.cli.arguments import json_option, run_argument, watch_options
 from nbflow.cli.papermill import PairCommand
 from nbflow.cli.values import collect_values
-from nbflow.cli.watching import finish_run, watch_options
+from nbflow.cli.watching import finish_run
 
 EPILOG = """\b
 Example:

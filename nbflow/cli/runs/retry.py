@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from nbflow.cli.arguments import json_option, run_argument
-from nbflow.cli.watching import finish_run, watch_options
+from nbflow.cli.arguments import json_option, run_argument, watch_options
+from nbflow.cli.watching import finish_run
 
 
 @click.command("retry", short_help="Try a run again that did not complete.")
