@@ -207,8 +207,9 @@ def test_completion_of_something_broken_offers_nothing(cli: CommandLine, make_no
 
 @pytest.mark.kernel
 def test_completion_knows_run_ids(cli: CommandLine, make_notebook: NotebookFactory) -> None:
-    run_id = cli("run", make_notebook(["1"]), "--json").json["id"]
+    run_id = cli("run", make_notebook(["1"], parameters="rows: int = 1"), "--json").json["id"]
     assert complete(cli, f"nbflow runs show {run_id[:3]}") == [run_id]
+    assert complete(cli, f"nbflow runs rerun {run_id} -p ro") == ["rows"]
 
 
 def test_every_json_answer_is_strict(cli: CommandLine, make_notebook: NotebookFactory) -> None:

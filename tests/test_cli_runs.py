@@ -162,6 +162,17 @@ def test_a_run_is_repeated_with_other_values(cli: CommandLine, submit: Submit) -
     assert cli("runs", "rerun", run["id"], "-p", "y=3").code == 2
 
 
+def test_a_secret_is_given_again_when_a_run_is_repeated(cli: CommandLine, make_notebook: NotebookFactory) -> None:
+    path = make_notebook(
+        ["import nbflow\nnbflow.record('length', len(token) * x)"],
+        parameters="from nbflow import Secret\ntoken: Secret\nx: int = 1",
+    )
+    run = cli("run", path, "-p", "token=-", "--json", stdin="hunter2\n").json
+    again = cli("runs", "rerun", run["id"], "-p", "token=-", "-p", "x=2", "--json", stdin="hunter22\n").json
+    assert again["results"] == {"length": 16}
+    assert cli("runs", "rerun", run["id"]).code == 2
+
+
 def test_the_executed_notebook_is_found_again(cli: CommandLine, submit: Submit) -> None:
     run = submit()
     assert cli("runs", "open", run["id"]).out == f"{run['output_path']}\n"

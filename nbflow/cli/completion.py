@@ -42,7 +42,8 @@ def complete_run(context: click.Context, parameter: click.Parameter, incomplete:
     from nbflow.ports import RunFilter
     from nbflow.project import Project
 
-    runs = Project.open().list_runs(RunFilter(limit=100))
+    with Project.open() as project:
+        runs = project.list_runs(RunFilter(limit=100))
     return [CompletionItem(run.id, help=f"{run.state} {run.name}") for run in runs if run.id.startswith(incomplete)]
 
 
@@ -51,20 +52,22 @@ def complete_key(context: click.Context, parameter: click.Parameter, incomplete:
     """The keys of the key-value store."""
     from nbflow.project import Project
 
-    return [CompletionItem(key) for key in Project.open().store.kv_list(incomplete)]
+    with Project.open() as project:
+        return [CompletionItem(key) for key in project.kv.list(incomplete)]
 
 
 @_quiet
 def complete_parameter(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """After ``-p``: the notebook's parameters, then the choices of the one that was named."""
+    """After ``-p``: the parameters of the flow or run, then the choices of the one that was named."""
     from nbflow.project import Project
 
-    flow = context.params.get("flow")
-    if not flow:
+    flow, run_id = context.params.get("flow"), context.params.get("run_id")
+    if not flow and not run_id:
         return []
-    declaration = Project.open().load(flow).declaration
+    with Project.open() as project:
+        declaration = (project.load(flow) if flow else project.load_run(str(run_id))).declaration
     typed = context.meta.get("nbflow.args", [])
-    if len(typed) >= 2 and typed[-2] in ("-p", "--parameters"):
+    if len(typed) >= 2 and typed[-2] in ("-p", "--parameter", "--parameters"):
         named = declaration.get(typed[-1])
         values = _list_choices(named) if named else []
         return [CompletionItem(value) for value in values if value.startswith(incomplete)]
@@ -99,4 +102,5 @@ def _list_notebooks(incomplete: str) -> list[str]:
 def _list_registered(incomplete: str) -> list[str]:
     from nbflow.project import Project
 
-    return [flow.full_name for flow in Project.open().list_flows() if flow.full_name.startswith(incomplete)]
+    with Project.open() as project:
+        return [flow.full_name for flow in project.list_flows() if flow.full_name.startswith(incomplete)]

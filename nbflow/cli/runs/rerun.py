@@ -7,8 +7,9 @@ from pathlib import Path
 import click
 
 from nbflow.cli.arguments import json_option, run_argument, watch_options
+from nbflow.cli.completion import complete_parameter
 from nbflow.cli.papermill import PairCommand
-from nbflow.cli.values import collect_values
+from nbflow.cli.values import ask_for_secrets, collect_values
 from nbflow.cli.watching import finish_run
 
 EPILOG = """\b
@@ -19,7 +20,16 @@ Example:
 
 @click.command("rerun", cls=PairCommand, epilog=EPILOG, short_help="Run the same once more, with changes.")
 @run_argument
-@click.option("-p", "--parameters", "pairs", metavar="NAME=VALUE", nargs=2, multiple=True, help="Another value.")
+@click.option(
+    "-p",
+    "--parameter",
+    "pairs",
+    metavar="NAME=VALUE",
+    nargs=2,
+    multiple=True,
+    shell_complete=complete_parameter,
+    help="Another value.",
+)
 @click.option(
     "-f",
     "--parameters-file",
@@ -38,6 +48,8 @@ def command(
     from nbflow.project import Project
 
     with Project.open() as project:
+        before = project.get_run(run_id)
         values = collect_values(pairs=pairs, files=files)
-        run = project.rerun(project.get_run(run_id).id, values, detach=not watch)
+        values = ask_for_secrets(values, project.load_run(before.id).declaration)
+        run = project.rerun(before.id, values, detach=not watch)
         return finish_run(project, run, detach=not watch, as_json=as_json, logs=logs)
