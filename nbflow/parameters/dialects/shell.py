@@ -13,7 +13,8 @@ from nbflow.parameters.dialects.texts import AsText
 TEXT = Annotated[str, AsText()]
 
 _TOKEN = re.compile(
-    r"""(?P<skip>\\\n)|(?P<single>'[^']*+')|(?P<ansi>\$'(?:[^'\\]|\\[\s\S])*+')|(?P<double>"(?:[^"\\]|\\[\s\S])*+")"""
+    r"""(?P<skip>\\\n)|(?P<single>'[^']*+(?:'|\Z))|(?P<ansi>\$'(?:[^'\\]|\\[\s\S]?)*+(?:'|\Z))"""
+    r"""|(?P<double>"(?:[^"\\]|\\[\s\S]?)*+(?:"|\Z))"""
     r"""|(?P<comment>(?<![^\s;])\#[^\n]*)|(?P<open>[({])|(?P<close>[)}])|(?P<end>;|&&?|\|\|?)|(?P<newline>\n)"""
 )
 _HEAD = re.compile(

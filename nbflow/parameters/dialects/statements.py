@@ -86,6 +86,9 @@ class _Splitter:
     _line_start: int = 0
     _last_end: int = -1
     """Where the latest statement in ``found`` ends."""
+    _line: int = 1
+    _counted: int = 0
+    """Up to where the lines are counted."""
     _comment: str = ""
     """The comment on this line."""
 
@@ -147,7 +150,9 @@ class _Splitter:
         if inside or not text.strip() or (self.syntax.flush_left and text.lstrip("\n")[:1] in " \t"):
             return
         begin = self._start + len(self.text[self._start : end]) - len(self.text[self._start : end].lstrip())
-        self.found.append(Statement(text=text.strip(), line=self.text.count("\n", 0, begin) + 1))
+        self._line += self.text.count("\n", self._counted, begin)
+        self._counted = max(begin, self._counted)
+        self.found.append(Statement(text=text.strip(), line=self._line))
         self._last_end = end
 
     def _finish_line(self, next_line: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-_DOUBLE = r'"(?:[^"\\]|\\[\s\S])*+"'
-_SINGLE = r"'(?:[^'\\]|\\[\s\S])*+'"
-_TRIPLE = r'"""[\s\S]*?"""'
+# What is not closed goes on to the end: to look for an end anew at every quote would take quadratic time.
+_DOUBLE = r'"(?:[^"\\]|\\[\s\S]?)*+(?:"|\Z)'
+_SINGLE = r"'(?:[^'\\]|\\[\s\S]?)*+(?:'|\Z)"
+_TRIPLE = r'"""[\s\S]*?(?:"""|\Z)'
 _CHAR = r"(?<![\w)\]}'])'(?:\\[^'\n]{1,10}|\\'|[^'\\\n])'"
 _SLASHES = r"//[^\n]*"
-_SLASH_STAR = r"/\*[\s\S]*?\*/"
+_SLASH_STAR = r"/\*[\s\S]*?(?:\*/|\Z)"
 _DIRECTIVE = r"(?m:^[ \t]*\#[^\n]*)"
 _NAME = r"(?P<name>[^\W\d]\w*)"
 _EQUALS = r"\s*=(?![=>])\s*(?P<value>[\s\S]+)"
@@ -38,10 +39,10 @@ class Syntax:
 
 _MATLAB = Syntax(
     comment=r"%[^\n]*",
-    block_comment=r"(?m:^[ \t]*%\{[ \t]*$[\s\S]*?^[ \t]*%\}[ \t]*$)",
+    block_comment=r"(?m:^[ \t]*%\{[ \t]*$[\s\S]*?(?:^[ \t]*%\}[ \t]*$|\Z))",
     string=r'"(?:[^"\n]|"")*"|(?<![\w)\]}\'.])\'(?:[^\'\n]|\'\')*\'',
     head=r"(?P<name>[A-Za-z]\w*)" + _EQUALS,
-    join=r"\.\.\.[^\n]*\n",
+    join=r"\.\.\.[^\n]*(?:\n|\Z)",
     ends="[;,]",
     openers="if|for|parfor|while|switch|try|function|classdef|spmd",
     skipped=r"@",
@@ -49,13 +50,13 @@ _MATLAB = Syntax(
 SYNTAXES: Mapping[str, Syntax] = {
     "r": Syntax(
         comment=r"\#[^\n]*",
-        string=rf"""\b[rR](?P<quote>["'])(?P<dashes>-*)\([\s\S]*?\)(?P=dashes)(?P=quote)|{_DOUBLE}|{_SINGLE}|`[^`\n]*`""",
+        string=rf"""\b[rR](?P<quote>["'])(?P<dashes>-*)\([\s\S]*?(?:\)(?P=dashes)(?P=quote)|\Z)|{_DOUBLE}|{_SINGLE}|`[^`\n]*`""",
         head=r"(?P<name>(?:[^\W\d_]|\.(?!\d))[\w.]*)\s*(?:<<?-|=(?!=))\s*(?P<value>[\s\S]+)",
         skipped=r"function\s*\(|\\\s*\(",
     ),
     "julia": Syntax(
         comment=r"\#[^\n]*",
-        block_comment=r"\#=[\s\S]*?=\#",
+        block_comment=r"\#=[\s\S]*?(?:=\#|\Z)",
         string=rf"{_TRIPLE}|{_DOUBLE}|{_CHAR}",
         head=rf"(?:(?P<keyword>const|global)\s+)?{_NAME}\s*(?:::\s*(?P<annotation>[^=]+?))?{_EQUALS}",
         openers="if|for|while|begin|function|let|struct|module|baremodule|try|do|quote|macro",
@@ -71,7 +72,7 @@ SYNTAXES: Mapping[str, Syntax] = {
     "csharp": Syntax(
         comment=rf"{_SLASHES}|{_DIRECTIVE}",
         block_comment=_SLASH_STAR,
-        string=rf'\$?@\$?"(?:[^"]|"")*+"|{_DOUBLE}|{_CHAR}',
+        string=rf'\$?@\$?"(?:[^"]|"")*+(?:"|\Z)|{_DOUBLE}|{_CHAR}',
         head=r"(?:(?:const|readonly|static|public|private)\s+)*"
         r"(?P<annotation>(?!(?:return|using|yield|await|throw|new|namespace|class)\b)[\w.]+(?:<[\w.,<> ]*>)?(?:\[\])*\??)"
         rf"\s+{_NAME}{_EQUALS}",
@@ -79,8 +80,8 @@ SYNTAXES: Mapping[str, Syntax] = {
     ),
     "fsharp": Syntax(
         comment=rf"{_SLASHES}|{_DIRECTIVE}",
-        block_comment=r"\(\*(?!\))[\s\S]*?\*\)",
-        string=rf'@"(?:[^"]|"")*+"|{_TRIPLE}|{_DOUBLE}|{_CHAR}',
+        block_comment=r"\(\*(?!\))[\s\S]*?(?:\*\)|\Z)",
+        string=rf'@"(?:[^"]|"")*+(?:"|\Z)|{_TRIPLE}|{_DOUBLE}|{_CHAR}',
         head=rf"let\s+(?:(?P<keyword>mutable)\s+)?{_NAME}\s*(?::\s*(?P<annotation>[^=]+?))?{_EQUALS}",
         ends="(?!)",
         flush_left=True,
@@ -88,8 +89,8 @@ SYNTAXES: Mapping[str, Syntax] = {
     ),
     "powershell": Syntax(
         comment=r"\#[^\n]*",
-        block_comment=r"<\#[\s\S]*?\#>",
-        string=r"@'\n[\s\S]*?\n'@|@\"\n[\s\S]*?\n\"@|'(?:[^']|'')*+'|\"(?:[^\"`]|`[\s\S]|\"\")*+\"",
+        block_comment=r"<\#[\s\S]*?(?:\#>|\Z)",
+        string=r"@'\n[\s\S]*?(?:\n'@|\Z)|@\"\n[\s\S]*?(?:\n\"@|\Z)|'(?:[^']|'')*+(?:'|\Z)|\"(?:[^\"`]|`[\s\S]?|\"\")*+(?:\"|\Z)",
         head=r"(?:\[Validate\w+\([^)]*\)\]\s*)*(?:\[(?P<annotation>[\w.]+(?:\[\])?)\]\s*)?"
         r"\$(?:(?:global|script|local):)?(?P<name>[A-Za-z_]\w*)" + _EQUALS,
         join=r"`\n",
@@ -100,7 +101,7 @@ SYNTAXES: Mapping[str, Syntax] = {
         _MATLAB,
         comment=r"[%\#][^\n]*",
         string=rf"{_DOUBLE}|(?<![\w)\]}}'.])'(?:[^'\n]|'')*'",
-        join=r"(?:\.\.\.|\\)[^\n]*\n",
+        join=r"(?:\.\.\.|\\)[^\n]*(?:\n|\Z)",
         openers=f"{_MATLAB.openers}|unwind_protect|do",
     ),
 }

@@ -182,7 +182,7 @@ class FSharp(DotNet, FSharpTranslator):  # type: ignore[misc]
         tags = {tag(item, one_map=True) for item in val}
         if is_uniform(tags) and tags != {"NoneType"}:
             return f"[ {'; '.join(map(cls.translate, val))} ]"
-        boxed = ("null" if plain(item) is None else f"box ({cls.translate(item)})" for item in val)
+        boxed = ("(null : obj)" if plain(item) is None else f"box ({cls.translate(item)})" for item in val)
         return f"[ {'; '.join(boxed)} ]"
 
     @classmethod

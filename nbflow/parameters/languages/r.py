@@ -33,6 +33,10 @@ _EMPTY_VECTORS = (
     (re.compile(r"c\(\s*(?:\w+\s*=\s*)?(?:TRUE|FALSE|T|F)\b"), "logical(0)"),
     (re.compile(r"c\(\s*(?:\w+\s*=\s*)?-?\d+L"), "integer(0)"),
 )
+_UNICODE_ESCAPE = re.compile(r"(?<!\\)(?:\\\\)*\\[uU]")
+_MAX_ESCAPED = 4_000
+"""Characters in a string with Unicode escapes: R refuses 10,000, of which one beyond U+FFFF may count for two."""
+
 _MAX_PARENTHESES = 50
 """R's parser keeps a stack of that many open brackets ("contextstack overflow")."""
 
@@ -66,7 +70,11 @@ class R(Repairs, RTranslator):  # type: ignore[misc]
     def translate_escaped_str(cls, str_val: Any) -> str:
         check_text(str_val, "R", nul=False)
         # Escapes rather than the characters: R reads its source in the locale, which may be "C".
-        return f'"{escape(str_val, _NAMED, unicode_escape, ascii_only=True)}"'
+        literal = f'"{escape(str_val, _NAMED, unicode_escape, ascii_only=True)}"'
+        if len(str_val) <= _MAX_ESCAPED or not _UNICODE_ESCAPE.search(literal):
+            return literal
+        pieces = [str_val[start : start + _MAX_ESCAPED] for start in range(0, len(str_val), _MAX_ESCAPED)]
+        return f"paste0({', '.join(map(cls.translate_escaped_str, pieces))})"
 
     @classmethod
     def translate_int(cls, val: int) -> str:

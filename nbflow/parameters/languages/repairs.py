@@ -162,7 +162,8 @@ def _without_pandas(value: Any) -> Any:
         return value.to_pydatetime()
     if kind == "Timedelta" and value.nanoseconds == 0:
         return value.to_pytimedelta()
-    return value
+    # NaT says that it is a datetime; nanoseconds are more than one holds.
+    raise Unwritable(f"a pandas {kind} has no exact literal here: declare text instead and pass a string")
 
 
 def check_shape(value: Any) -> None:
