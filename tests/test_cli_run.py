@@ -153,6 +153,19 @@ def test_an_unknown_kernel_is_told_before_anything_starts(cli: CommandLine, make
     assert "no-such-kernel" in answer.err
 
 
+def test_a_kernel_that_does_not_start_is_exit_3(
+    cli: CommandLine, make_notebook: NotebookFactory, tmp_path: Path
+) -> None:
+    kernel = tmp_path / "jupyter" / "kernels" / "broken" / "kernel.json"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(json.dumps({"argv": ["false", "{connection_file}"], "display_name": "b", "language": "python"}))
+    answer = cli("run", make_notebook(["1"]), "-k", "broken", env={"JUPYTER_PATH": str(tmp_path / "jupyter")})
+    assert answer.code == 3
+    assert answer.out == ""
+    assert "crashed" in answer.err
+    assert "'broken'" in answer.err
+
+
 @pytest.mark.parametrize(("signals", "code", "reason"), [
     ([signal.SIGINT], 130, "SIGINT"),
     ([signal.SIGTERM], 143, "SIGTERM"),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
@@ -14,6 +14,7 @@ from nbflow.events import Event, EventKind
 if TYPE_CHECKING:
     from rich.console import Group
 
+OWN_STREAM = "nbflow"
 OUTPUT_STREAM = "output"
 """Displayed values, among the streams of a run."""
 
@@ -55,6 +56,15 @@ class LogLines:
             yield from left.items()
 
 
+def _part(lines: Iterable[tuple[str, str]], *, own: bool) -> tuple[list[str], list[str]]:
+    """nbflow's own lines apart from the notebook's; all together where *own* is false."""
+    notes: list[str] = []
+    printed: list[str] = []
+    for stream, line in lines:
+        (notes if own and stream == OWN_STREAM else printed).append(line)
+    return notes, printed
+
+
 def describe_step(event: Event) -> str | None:
     """nbflow's own line about a step between attempts; None where there is nothing to say."""
     if event.kind is EventKind.STARTED and event.attempt > 1:
@@ -65,7 +75,7 @@ def describe_step(event: Event) -> str | None:
 
 
 class PlainDisplay:
-    """The notebook's lines to one stream, one line a cell to standard error: nothing moves, nothing is redrawn."""
+    """The notebook's lines to one stream, nbflow's own to standard error, one for each cell: nothing moves."""
 
     def __init__(self, out: TextIO, *, logs: bool = True, steps: bool = True) -> None:
         self._out = out
@@ -75,9 +85,11 @@ class PlainDisplay:
         self._cells = 0
 
     def show(self, event: Event) -> None:
-        for _, line in self._lines.take(event):
-            if self._logs:
-                write_line(clean(line), stream=self._out)
+        notes, lines = _part(self._lines.take(event), own=self._steps)
+        if lines and self._logs:
+            write_line(clean("\n".join(lines)), stream=self._out)
+        if notes and self._logs:
+            write_line(clean("\n".join(notes)), error=True)
         if event.kind is EventKind.STARTED:
             self._cells = event.data.get("cells", 0)
         if event.kind is EventKind.CELL_STARTED and self._steps:
@@ -127,9 +139,11 @@ class LiveDisplay:
         self._live.start()
 
     def show(self, event: Event) -> None:
-        for _, line in self._lines.take(event):
-            if self._logs:
-                self._print(line)
+        notes, lines = _part(self._lines.take(event), own=True)
+        if lines and self._logs:
+            self._print("\n".join(lines))
+        for note in notes if self._logs else ():
+            self.note(note)
         data = event.data
         match event.kind:
             case EventKind.STARTED:
@@ -154,16 +168,16 @@ class LiveDisplay:
         total = self._progress.tasks[0].total
         return f"{total:.0f}" if total else "?"
 
-    def _print(self, line: str) -> None:
+    def _print(self, text: str) -> None:
         if self._out is not None:
-            write_line(clean(line), stream=self._out)
+            write_line(clean(text), stream=self._out)
         else:
-            self._console.print(self._coloured(line), soft_wrap=True)
+            self._console.print(self._coloured(text), soft_wrap=True)
 
-    def _coloured(self, line: str) -> Any:
+    def _coloured(self, text: str) -> Any:
         from rich.text import Text
 
-        return Text.from_ansi(clean(line, colours=True))
+        return Text.from_ansi(clean(text, colours=True))
 
     def _render(self) -> Group:
         from rich.console import Group

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from nbflow.cli.console import clean_line, make_strict, write_line
@@ -24,6 +25,9 @@ def write_summary(run: RunRecord, *, cell: str | None = None) -> None:
         facts.append(("reused", f"run {run.reused_run_id} completed with the same notebook and values"))
     if run.output_path:
         facts.append(("notebook", run.output_path))
+        report = Path(run.output_path).with_suffix(f".{run.options.report}")
+        if run.options.report and report.exists():
+            facts.append(("report", str(report)))
     if error:
         facts.append(("more", f"nbflow runs show {run.id}"))
     write_facts(facts, indent="  ", error=error)
