@@ -15,7 +15,7 @@ from nbflow.parameters.dialects.texts import DateText
 from nbflow.parameters.markers import Choice, Constraint, Range, is_one_of
 from nbflow.parameters.reading import describe
 from nbflow.parameters.records import LiteralDefault, Parameter
-from nbflow.parameters.source import read_comments
+from nbflow.parameters.source import parse_python, read_comments
 
 _FORM = re.compile(r"\#\s*@param\b(?P<rest>.*)", re.DOTALL)
 _OTHER = re.compile(r"\#\s*@(?P<word>title|markdown)\b[ \t]*(?P<text>.*)")
@@ -181,6 +181,8 @@ def _default(parameter: Parameter) -> Any:
 def _comments(source: str) -> Mapping[int, str]:
     """By line. Where the tokenizer gives up, a line's text from its ``#@`` on is taken for one."""
     comments = dict(read_comments(source))
+    if parse_python(source) is not None:
+        return comments
     last = max(comments, default=0)
     for number, line in enumerate(source.split("\n"), start=1):
         found = re.search(r"#\s*@(?:param|title|markdown)\b.*", line) if number > last else None

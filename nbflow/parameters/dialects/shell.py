@@ -115,7 +115,7 @@ def _is_one_word(value: str) -> bool:
     """Whether nothing follows: ``x=3 command`` sets a variable for one command only."""
     depth, position = 0, 0
     for match in [*_TOKEN.finditer(value), None]:
-        if depth == 0 and re.search(r"\s", value[position : None if match is None else match.start()]):
+        if depth == 0 and re.search(r"(?<!\\)\s", value[position : None if match is None else match.start()]):
             return False
         if match is not None:
             depth = max(0, depth + (match.lastgroup == "open") - (match.lastgroup == "close"))
