@@ -87,6 +87,14 @@ def test_a_list_gives_choices_of_the_defaults_type(line: str, choices: tuple[Any
     assert declare(line).check_defaults() == ()
 
 
+def test_none_is_a_choice_where_it_is_the_default() -> None:
+    source = 'x = None #@param ["a", "b"]'
+    assert accepted(source, x=None) == {"x": None}
+    assert declare(source).check_defaults() == ()
+    assert declare_one(source).choices == ("a", "b")
+    assert refusals(source, x="c") == ["must be one of 'a', 'b', got 'c'"]
+
+
 def test_choices_are_enforced_unless_input_is_allowed() -> None:
     assert refusals('x = "a" #@param ["a", "b"]', x="c") == ["must be one of 'a', 'b', got 'c'"]
     for form in (
@@ -97,6 +105,7 @@ def test_choices_are_enforced_unless_input_is_allowed() -> None:
         source = f'x = "a" #@param {form}'
         assert accepted(source, x="c") == {"x": "c"}
         assert declare_one(source).widget["allow_input"] is True
+        assert declare_one(source).widget["choices"] == ["a", "b"]
         assert declare_one(source).choices == ("a", "b")
 
 

@@ -18,6 +18,7 @@ _CELL_MAGIC_LINE = re.compile(r"\s*%%[^\n]*")
 _SHARES_NAMESPACE = re.compile(r"^\s*%(?:run|load|recall|rerun|macro)\b", re.MULTILINE)
 _TEMPLATE = re.compile(r"[{$@]|%\(")
 _WORD = re.compile(r"\w+")
+_DOTTED_WORD = re.compile(r"[\w.]+")
 _NAMESPACES = frozenset({"globals", "locals", "vars", "dir"})
 _EVALUATES = frozenset({"eval", "exec"})
 _READS_TEXT = frozenset(
@@ -87,7 +88,8 @@ def find_names(cell: SourceCell, names: frozenset[str]) -> CellNames:
 
 def find_words(cell: SourceCell, names: frozenset[str]) -> CellNames:
     """The same for a cell of another language: every word counts as a use."""
-    words = sorted(_find_words(cell.source, names))
+    # In R, a dot is a letter of names.
+    words = sorted(_find_words(cell.source, names) | names.intersection(_DOTTED_WORD.findall(cell.source)))
     return CellNames(index=cell.index, mentions=[Mention(name=name, kind=Kind.TEXT) for name in words])
 
 

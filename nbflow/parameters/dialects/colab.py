@@ -94,11 +94,11 @@ def _enrich(parameter: Parameter, comments: Mapping[int, str], place: int, secti
     widget = {word: form.options[key] for key, word in _LIMITS.items() if key in form.options}
     widget |= {"kind": form.kind} if form.kind else {}
     widget |= {"section": section} if section else {}
-    widget |= {"allow_input": True} if form.allows_input and form.choices else {}
+    choices = _choices(form, parameter)
+    widget |= {"allow_input": True, "choices": list(choices)} if form.allows_input and choices else {}
     changed = replace(parameter, help=help_text, widget=MappingProxyType({**parameter.widget, **widget}))
     if parameter.annotation is not None or parameter.secret:
         return changed
-    choices = _choices(form, parameter)
     hint = _hint(form, parameter, choices)
     described = describe(replace(changed, python_type=hint, inferred=False)) if hint is not None else changed
     return replace(described, choices=choices) if choices and not described.choices else described
@@ -109,6 +109,8 @@ def _hint(form: Form, parameter: Parameter, choices: tuple[Any, ...]) -> Any:
     if choices:
         kinds = {type(choice) for choice in choices}
         kind: Any = kinds.pop() if len(kinds) == 1 else Any
+        if isinstance(parameter.default, LiteralDefault) and parameter.default.value is None and kind is not Any:
+            kind = kind | None
         return kind if form.allows_input else hints.annotate(kind, (Choice(*choices),))
     if form.choices is not None or form.kind == "raw":
         return Any

@@ -156,6 +156,7 @@ def _parameter(name: str, widget: Widget, kind: Any, line: int, comments: Mappin
     control: dict[str, Any] = {"kind": widget.kind}
     control |= {"label": widget.label} if widget.label else {}
     control |= {"allow_input": True} if widget.kind == "combobox" else {}
+    control |= {"choices": list(widget.choices)} if widget.kind in ("combobox", "multiselect") else {}
     made = describe(
         Parameter(
             name=name,
