@@ -169,6 +169,7 @@ def test_a_kernel_that_does_not_start_is_exit_3(
 @pytest.mark.parametrize(("signals", "code", "reason"), [
     ([signal.SIGINT], 130, "SIGINT"),
     ([signal.SIGTERM], 143, "SIGTERM"),
+    ([signal.SIGHUP], 129, "SIGHUP"),
     ([signal.SIGINT, signal.SIGINT], 130, "SIGINT"),
 ])  # fmt: skip
 def test_a_signal_cancels_the_run(
