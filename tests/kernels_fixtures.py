@@ -130,6 +130,8 @@ class Notebook:
 async def open_notebook(name: str = "python3", log: Callable[[str], None] | None = None, **options: Any) -> Notebook:
     folder = Path(tempfile.mkdtemp(prefix="nbt-"))
     manager = make_kernel_manager(name, connection_dir=folder, log=log)
+    if manager.kernel_spec.language == "python":  # as nbclient does: kernels would wait for each other's history file
+        options.setdefault("extra_arguments", ["--HistoryManager.hist_file=:memory:"])
     return Notebook(manager, await start_kernel(manager, timeout=60, **options))
 
 
