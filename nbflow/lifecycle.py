@@ -15,7 +15,6 @@ attempt of the same run, which waits as ``scheduled`` until its ``not_before``.
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import secrets
 from collections.abc import Mapping, Sequence
@@ -23,6 +22,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Any
+
+from nbflow.parameters.values import dumps_exact
 
 
 class RunState(StrEnum):
@@ -337,7 +338,7 @@ def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: 
 
 def identity(notebook_hash: str, values: Mapping[str, Any], kernel: str) -> str:
     """Hash of what would be executed: equal identities mean that a completed run may stand for this one."""
-    text = json.dumps([notebook_hash, kernel, values], sort_keys=True, separators=(",", ":"))
+    text = dumps_exact([notebook_hash, kernel, dict(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 

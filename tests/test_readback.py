@@ -117,7 +117,7 @@ def test_hostile_values_and_missing_names_do_not_stop_the_rest() -> None:
     assert answer["text"] == "a"
     # reprlib writes its own text where a repr raises.
     assert re.match(r"<Hostile", answer["hostile"]["$repr"])
-    assert "$repr" in answer["huge"]
+    assert answer["huge"]["$repr"].startswith("0x")
 
 
 def test_large_values_are_cut() -> None:

@@ -6,6 +6,7 @@ import collections
 import datetime
 import decimal
 import enum
+import json
 import math
 import pathlib
 import uuid
@@ -19,7 +20,7 @@ import pytest
 from nbflow.errors import ParameterError
 from nbflow.parameters import Text, read_declaration
 from nbflow.parameters.literals import literal
-from nbflow.parameters.values import MASK, MAX_BYTES, dumps_exact, dumps_strict, loads_exact
+from nbflow.parameters.values import MASK, MAX_BYTES, dumps_exact, dumps_strict, loads_exact, strict_form
 from tests.parameters_fixtures import declare, find_faults
 
 UTC = datetime.UTC
@@ -718,10 +719,13 @@ def test_an_unreadable_language_takes_any_name() -> None:
 
 
 def test_strict_json_names_what_json_has_no_number_for() -> None:
-    value = {"a": [math.nan, math.inf, -math.inf, 1.5], "b": "\ud800 ", "c": 10**5000}
+    value = {"a": [math.nan, math.inf, -math.inf, 1.5], "b": "\ud800 ", "c": 10**5000, "d": 10**4000}
     text = dumps_strict(value)
     assert text.isascii()
-    assert text.startswith('{"a": ["NaN", "Infinity", "-Infinity", 1.5], "b": "\\ud800 ", "c": 1000')
+    assert text.startswith('{"a": ["NaN", "Infinity", "-Infinity", 1.5], "b": "\\ud800 ", "c": "1000')
+    assert text.endswith('000", "d": 1' + "0" * 4000 + "}")
+    assert json.loads(text) == strict_form(value)
+    assert dumps_exact({"b": 1, "a": [10**5000]}, sort_keys=True).startswith('{"a": [1000')
     assert dumps_strict({"a": 1}) == '{"a": 1}'
 
 

@@ -12,6 +12,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from nbflow.parameters.values import loads_exact
+
 RESULT_MIME = "application/vnd.nbflow.result+json"
 CONTROL_MIME = "application/vnd.nbflow.control+json"
 MAX_RESULT = 1024 * 1024
@@ -67,7 +69,7 @@ def current_run() -> CurrentRun:
     if path:
         try:
             with open(path, encoding="ascii") as file:
-                return CurrentRun(json.load(file))
+                return CurrentRun(loads_exact(file.read()))
         except (OSError, ValueError):
             pass
     return CurrentRun({})

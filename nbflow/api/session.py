@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nbflow.config import Config, load_config
+from nbflow.parameters.values import loads_exact
 from nbflow.project import Project
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def find_parent() -> Parent | None:
     if not path:
         return None
     try:
-        context = json.loads(Path(path).read_text(encoding="ascii"))
+        context = loads_exact(Path(path).read_text(encoding="ascii"))
         return Parent(id=context["id"], root_id=context["root_id"], depth=context["depth"])
     except (OSError, ValueError, KeyError):
         return None

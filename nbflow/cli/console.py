@@ -17,6 +17,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
+from nbflow.parameters.values import strict_form
+
 _SGR = re.compile(r"\x1b\[[0-9;:]*m")
 _SEQUENCE = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI
@@ -121,8 +123,10 @@ def write_json(value: Any) -> None:
 
 def make_strict(value: Any) -> Any:
     """*value* with everything that strict JSON has no form for as text: NaN, infinities, foreign types."""
-    if isinstance(value, bool | int | str) or value is None:
+    if isinstance(value, bool | str) or value is None:
         return value
+    if isinstance(value, int):
+        return strict_form(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}[repr(value)]
     if isinstance(value, Mapping):

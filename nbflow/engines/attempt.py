@@ -6,7 +6,6 @@ executed notebook saved, and writes its end record last. It answers to nobody an
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import sys
@@ -179,10 +178,12 @@ def _render_name(template: str, declaration: Declaration, used: Mapping[str, Any
 def _describe(node: Any, spec: AttemptSpec) -> None:
     from papermill.version import version
 
+    from nbflow.parameters.values import strict_form
+
     node.metadata["papermill"] = {
         "default_parameters": {},
         "environment_variables": {},
-        "parameters": dict(spec.parameters),
+        "parameters": strict_form(dict(spec.parameters)),
         "version": version,
     }
     node.metadata["nbflow"] = {"run_id": spec.run_id, "attempt": spec.attempt, "flow": spec.flow, "name": spec.name}
@@ -213,6 +214,8 @@ def _set_limits(spec: AttemptSpec, folder: Path, session: Session) -> None:
 
 def _write_context(spec: AttemptSpec, folder: Path) -> None:
     """What ``nbflow.current_run()`` answers with inside the notebook."""
+    from nbflow.parameters.values import dumps_exact
+
     context = {
         "id": spec.run_id,
         "name": spec.name,
@@ -227,7 +230,7 @@ def _write_context(spec: AttemptSpec, folder: Path) -> None:
     }
     descriptor = os.open(folder / CONTEXT_NAME, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with open(descriptor, "w", encoding="ascii") as file:
-        json.dump(context, file)
+        file.write(dumps_exact(context))
 
 
 def _run_papermill(spec: AttemptSpec, node: Any, kernel: str, session: Session) -> None:

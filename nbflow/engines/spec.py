@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
 from nbflow.lifecycle import RunOptions
+from nbflow.parameters.values import dumps_exact, loads_exact
 from nbflow.ports import Launch
 
 
@@ -40,12 +40,12 @@ class AttemptSpec:
         record = {**{name: getattr(self, name) for name in self.__slots__}, "options": asdict(self.options)}
         record["notebook"] = len(self.notebook)
         record["scheduled_time"] = self.scheduled_time.isoformat() if self.scheduled_time else None
-        return json.dumps(record).encode("ascii") + b"\n" + self.notebook
+        return dumps_exact(record).encode("ascii") + b"\n" + self.notebook
 
     @classmethod
     def decode(cls, stream: BinaryIO) -> AttemptSpec:
         """Reads no further than the spec: what follows in *stream* is its end, when the owner is gone."""
-        record = json.loads(stream.readline())
+        record = loads_exact(stream.readline())
         record["notebook"] = stream.read(record["notebook"])
         record["options"] = RunOptions(**record["options"])
         record["tags"] = tuple(record["tags"])

@@ -16,7 +16,7 @@ import itertools, reprlib
 
 def short(value):
     try:
-        text = reprlib.repr(value)
+        text = hex(value) if type(value) is int else reprlib.repr(value)
     except Exception:
         text = "<%s>" % type(value).__name__
     return {"$repr": text if len(text) <= 200 else text[:197] + "..."}

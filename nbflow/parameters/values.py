@@ -12,6 +12,8 @@ MASK = "********"
 MAX_BYTES = 512 * 1024
 """All values of a call together, in JSON form."""
 
+_LONG = 14_000
+"""Bits: about the 4,300 digits beyond which Python's json refuses to read a number, and nbformat a notebook."""
 _CHUNK = 600
 """Digits that Python converts under any ``set_int_max_str_digits``; the least limit is 640."""
 
@@ -32,12 +34,12 @@ class Values:
     """The secrets' values: for the kernel only."""
 
 
-def dumps_exact(value: Any) -> str:
+def dumps_exact(value: Any, *, sort_keys: bool = False) -> str:
     """JSON as Python writes and reads it, for stores: NaN and infinities by name, ASCII, integers of any length."""
     try:
-        return json.dumps(value)
+        return json.dumps(value, sort_keys=sort_keys)
     except ValueError:
-        return _write(value, strict=False)
+        return _write(value, strict=False, sort_keys=sort_keys)
 
 
 def loads_exact(text: str | bytes) -> Any:
@@ -49,7 +51,7 @@ def loads_exact(text: str | bytes) -> Any:
 
 
 def dumps_strict(value: Any) -> str:
-    """JSON for other programs: NaN and infinities as the strings ``"NaN"``, ``"Infinity"`` and ``"-Infinity"``."""
+    """JSON for other programs: NaN, infinities and integers that their readers refuse are strings."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:
@@ -62,7 +64,9 @@ def name_float(value: float) -> str:
 
 
 def strict_form(value: Any) -> Any:
-    """*value*, in JSON form, with NaN and infinities by name."""
+    """*value*, in JSON form, with NaN, infinities and integers of thousands of digits as strings."""
+    if isinstance(value, int) and value.bit_length() > _LONG:
+        return write_integer(value)
     if isinstance(value, float) and not math.isfinite(value):
         return name_float(value)
     if isinstance(value, list):
@@ -72,15 +76,17 @@ def strict_form(value: Any) -> Any:
     return value
 
 
-def _write(value: Any, *, strict: bool) -> str:
+def _write(value: Any, *, strict: bool, sort_keys: bool = False) -> str:
     """JSON of what the json module refuses: long integers, and with *strict* NaN and infinities."""
     if isinstance(value, Mapping):
-        pairs = (f"{json.dumps(key)}: {_write(item, strict=strict)}" for key, item in value.items())
+        items = sorted(value.items()) if sort_keys else value.items()
+        pairs = (f"{json.dumps(key)}: {_write(item, strict=strict, sort_keys=sort_keys)}" for key, item in items)
         return f"{{{', '.join(pairs)}}}"
     if isinstance(value, list | tuple):
-        return f"[{', '.join(_write(item, strict=strict) for item in value)}]"
+        return f"[{', '.join(_write(item, strict=strict, sort_keys=sort_keys) for item in value)}]"
     if isinstance(value, int) and not isinstance(value, bool):
-        return write_integer(value)
+        quoted = '"' if strict and value.bit_length() > _LONG else ""
+        return f"{quoted}{write_integer(value)}{quoted}"
     if strict and isinstance(value, float) and not math.isfinite(value):
         return f'"{name_float(value)}"'
     return json.dumps(value)
