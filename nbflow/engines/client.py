@@ -11,6 +11,7 @@ import asyncio
 import os
 import signal
 from contextlib import suppress
+from queue import Empty
 from typing import Any
 
 from jupyter_core.utils import run_sync
@@ -28,6 +29,7 @@ from nbflow.parameters.readback import parse_readback
 
 FLUSH_INTERVAL = 0.05
 """Seconds between two flushes of the log: a child's line is on its parent's screen well within 150 ms."""
+LOOK_AGAIN = 0.5
 IOPUB_DEADLINE = 10.0
 """Seconds that outputs may lag behind the reply to their cell."""
 _SET_UP_SOURCE = """
@@ -343,7 +345,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     async def _pump_shell(self) -> None:
         assert self.kernel is not None
         while True:
-            message = await self.kernel.client.shell_channel.get_msg(timeout=None)
+            message = await _receive(self.kernel.client.shell_channel)
             reply = self._replies.get(message["parent_header"].get("msg_id", ""))
             if reply is not None and not reply.done():
                 reply.set_result(message)
@@ -351,7 +353,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     async def _pump_iopub(self) -> None:
         assert self.kernel is not None
         while True:
-            message = await self.kernel.client.iopub_channel.get_msg(timeout=None)
+            message = await _receive(self.kernel.client.iopub_channel)
             parent = message["parent_header"].get("msg_id", "")
             if message["msg_type"] == "status":
                 state = message["content"]["execution_state"]
@@ -423,6 +425,20 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 for index in list(self._printed):
                     self._settle_printed(index, final=False)
                 self.session.saver.request()
+
+
+async def _receive(channel: Any) -> dict[str, Any]:
+    """The channel's next message.
+
+    Looked for anew every so often: jupyter_client sends through a second handle on the socket, which may take the
+    news of an arrived message from asyncio's.
+    """
+    while True:
+        try:
+            message: dict[str, Any] = await channel.get_msg(timeout=LOOK_AGAIN)
+            return message
+        except Empty:
+            pass
 
 
 async def _first(futures: set[asyncio.Future[Any]], timeout: float | None) -> None:

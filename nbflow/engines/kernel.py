@@ -108,7 +108,8 @@ class Kernel:
                 if not now and self.client is not None and not self.death.done():
                     await manager.request_shutdown()
                     await asyncio.wait({self.death}, timeout=SHUTDOWN_DEADLINE)
-                await manager.shutdown_kernel(now=True)
+                if not self.death.done():
+                    await manager.shutdown_kernel(now=True)
         finally:
             for task in self._tasks:
                 task.cancel()
