@@ -60,11 +60,6 @@ def is_whole_secret(hint: Any) -> bool:
     return split_annotated(without_none(hint))[0] is Secret
 
 
-def is_optional(hint: Any) -> bool:
-    bare, _ = split_annotated(hint)
-    return bare is Any or any(split_annotated(member)[0] in (None, NoneType) for member in union_members(bare))
-
-
 def without_none(hint: Any) -> Any:
     """The type without its None; ``Any`` stays ``Any``."""
     bare, metadata = split_annotated(hint)
