@@ -61,7 +61,7 @@ _state = dict(
     c_environment=__import__('subprocess').check_output(['/bin/sh', '-c', 'echo $LEAK_C'], text=True),
     cwd=os.path.basename(os.getcwd())[:4], argv=len(sys.argv), path=sys.path, umask=oct(os.umask(0o22)), limits=(sys.getrecursionlimit(), sys.getswitchinterval()),
     main=sorted(k for k in vars(sys.modules['__main__']) if not k.startswith('_')), modules='leak' in sys.modules, patched=hasattr(__import__('json'), 'leak'),
-    builtins=hasattr(builtins, 'leak'), decimal=decimal.getcontext().prec, locale=locale.setlocale(locale.LC_ALL), zone=time.tzname, descriptors=_links(),
+    builtins=sorted(dir(builtins)), decimal=decimal.getcontext().prec, locale=locale.setlocale(locale.LC_ALL), zone=time.tzname, descriptors=_links(),
     handlers={s.name: str(signal.getsignal(s)).split(' at ')[0] for s in signal.Signals}, mask=str(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
     threads=sorted(t.name for t in threading.enumerate() if not t.name.startswith('Thread-')), logging=(logging.getLogger().level, logging.getLogger().manager.disable, 'leak' in logging.root.manager.loggerDict),
     root_handlers=len(logging.getLogger().handlers), filters=len(warnings.filters), collector=(gc.isenabled(), gc.get_threshold()), temporary=tempfile.gettempdir(),

@@ -25,7 +25,7 @@ from nbflow.kernels.guardian import Guardian, open_peer, watch_signals
 from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signals
 from nbflow.kernels.servers import SERVER_CODE
 from nbflow.kernels.title import show_as
-from nbflow.kernels.warmth import WarmImports
+from nbflow.kernels.warmth import WarmImports, read_initial_environment
 
 
 class _Server:
@@ -186,4 +186,5 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
 def _begin_again(link: socket.socket, config: dict[str, Any]) -> None:
     """An import can't be undone: start over without the module."""
     os.set_inheritable(link.fileno(), True)
-    os.execv(sys.executable, [sys.executable, *config["flags"], "-c", SERVER_CODE, sys.argv[1], json.dumps(config)])
+    argv = [sys.executable, *config["flags"], "-c", SERVER_CODE, sys.argv[1], json.dumps(config)]
+    os.execve(sys.executable, argv, read_initial_environment())  # imports may have changed the present one

@@ -149,8 +149,8 @@ def import_audited(module: str, *, trusted: frozenset[str]) -> None:
     modules = set(sys.modules)
     with _notebook_environment(), _Ears() as ears:
         try:
-            importlib.import_module(module)
-        except Exception as error:
+            __import__(module)  # not import_module: warnings would be blamed on importlib
+        except (Exception, SystemExit) as error:
             raise Refused(f"{type(error).__name__}: {error}", too_late=len(sys.modules) != len(modules)) from error
     settle()
     foreign = sorted(name for name in set(sys.modules) - modules - trusted if not _is_library(name))

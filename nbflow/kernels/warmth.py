@@ -30,7 +30,7 @@ class WarmImports:
         kernel has imported too."""
         self.flags = tuple(flags)
         self.path = tuple(path)
-        self.environment = _read_initial_environment()
+        self.environment = read_initial_environment()
         """As this process was executed with it."""
         self.changes = _compare(self.environment, os.environ)
         """What the interpreter and the imports have set or removed (None) since."""
@@ -104,7 +104,8 @@ class WarmImports:
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
 
 
-def _read_initial_environment() -> dict[str, str]:
+def read_initial_environment() -> dict[str, str]:
+    """The environment that this process was executed with."""
     with open("/proc/self/environ", "rb") as file:
         pairs = (entry.partition(b"=") for entry in file.read().split(b"\0") if entry)
         return {os.fsdecode(name): os.fsdecode(value) for name, _, value in pairs}
