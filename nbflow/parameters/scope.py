@@ -124,6 +124,10 @@ class Scope:
                 if ast.unparse(kind).endswith("TypeAlias"):
                     self._forget(name)
                     self._aliases[name] = value
+            case _ if type(statement).__name__ == "TypeAlias":  # a statement of Python 3.12, unknown to 3.11's ast
+                alias: Any = statement
+                self._forget(alias.name.id)
+                self._aliases[alias.name.id] = alias.value
             case _:
                 pass
 
