@@ -136,7 +136,9 @@ class Store(Protocol):
         None when the attempt was closed already or its nonce is another one: a late word changes nothing.
         """
 
-    def renew(self, dispatcher_id: str, attempts: Mapping[str, Progress], *, lease: datetime, now: datetime) -> set[str]:
+    def renew(
+        self, dispatcher_id: str, attempts: Mapping[str, Progress], *, lease: datetime, now: datetime
+    ) -> set[str]:
         """Heartbeat: renew the leases of these open attempts (by id) and store their progress; the ids still owned.
 
         Also renews the dispatcher's own heartbeat.

@@ -61,7 +61,7 @@ def test_a_bad_setting_names_the_file_the_value_and_the_rule(tmp_path: Path, tex
 def test_a_bad_variable_is_named(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="NBFLOW_FORK_SERVER = 'maybe': expected true or false"):
         load_config({"NBFLOW_FORK_SERVER": "maybe"}, tmp_path)
-    with pytest.raises(ConfigError, match="NBFLOW_CONFIG = .*: no such file"):
+    with pytest.raises(ConfigError, match=r"NBFLOW_CONFIG = .*: no such file"):
         load_config({"NBFLOW_CONFIG": "missing.toml"}, tmp_path)
 
 

@@ -88,7 +88,8 @@ def test_another_exit_status_fails_the_run(
 def test_a_dead_kernel_is_a_crash_that_names_signal_and_cell(
     flow: Load, make_notebook: NotebookFactory, code: str, told: str
 ) -> None:
-    target = flow(make_notebook(["x = 1", f"print('last words', flush=True)\n{code}"]))
+    # What is printed in the last instant is still in the kernel's own buffers when it dies.
+    target = flow(make_notebook(["x = 1", f"import time\nprint('last words', flush=True)\ntime.sleep(0.3)\n{code}"]))
     with pytest.raises(RunCrashed, match="kernel died") as caught:
         target.run()
     assert told in str(caught.value)

@@ -175,10 +175,7 @@ def test_a_secret_reaches_the_notebook_and_no_file(
     flow: Load, make_notebook: NotebookFactory, project: Project
 ) -> None:
     secret = "correct horse battery staple"
-    code = (
-        "import base64\nassert token == bytes.fromhex('%s').decode()\nprint('token:', token)\ntoken"
-        % secret.encode().hex()
-    )
+    code = f"assert token == bytes.fromhex('{secret.encode().hex()}').decode()\nprint('token:', token)\ntoken"
     path = make_notebook(
         [code, "raise ValueError(token)"], parameters="from nbflow import Secret\nx = 1\ntoken: Secret"
     )
