@@ -19,7 +19,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from nbflow.errors import NbflowError, StoreError
-from nbflow.lifecycle import AttemptRecord, AttemptState, DispatcherRecord, Outcome, RunRecord, RunState
+from nbflow.lifecycle import (
+    AttemptRecord,
+    AttemptState,
+    DispatcherRecord,
+    Failure,
+    FailureKind,
+    Outcome,
+    RunRecord,
+    RunState,
+)
 from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
 
 ACTIVE_PAUSE = 0.05
@@ -205,7 +214,13 @@ class Dispatcher:
         )
         for run, attempt in claimed:
             self._active[attempt.id] = attempt
-            self._launch(run, attempt)
+            try:
+                self._launch(run, attempt)
+            except Exception as error:
+                # Nothing was started: whoever waits for the run is told so.
+                logging.getLogger(__name__).exception("attempt %s could not be prepared", attempt.id)
+                failure = Failure(kind=FailureKind.SETUP, message=f"the run could not be prepared: {error}"[:500])
+                self._outcomes[attempt.id] = Outcome(state=AttemptState.FAILED, failure=failure)
 
     def _launch(self, run: RunRecord, attempt: AttemptRecord) -> None:
         launch = Launch(
