@@ -327,7 +327,7 @@ def test_a_full_disk_is_told_and_nothing_is_half_recorded(tmp_path: Path) -> Non
 
 def test_no_space_left_names_the_remedy(tmp_path: Path) -> None:
     store = open_store(None, home=tmp_path)
-    with store._database.read() as connection:
+    with store._database.write() as connection:
         connection.execute(text("PRAGMA max_page_count = 60"))
     with pytest.raises(StoreError, match="no space left") as caught:
         store.kv_set("k", "x" * 1_000_000, now=NOW)

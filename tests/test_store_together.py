@@ -277,6 +277,46 @@ def test_a_fork_within_a_transaction_does_not_use_the_store(tmp_path: Any) -> No
 # -- kills
 
 
+def test_ctrl_c_never_leaves_a_lock(opener: StoreOpener) -> None:
+    opener()
+
+    def child() -> None:
+        store, main, armed = opener(), threading.main_thread().ident, threading.Event()
+        assert main is not None
+        stop, interrupted = threading.Event(), 0
+
+        def interrupt() -> None:
+            chance = random.Random(1)
+            while not stop.is_set():
+                if armed.wait(0.1):
+                    stop.wait(chance.uniform(0, 0.003))
+                    if armed.is_set():
+                        armed.clear()
+                        signal.pthread_kill(main, signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        for _ in range(300):
+            try:
+                armed.set()
+                store.kv_update("n", lambda value: value + 1, default=0, now=NOW)
+                store.kv_get("n")
+            except KeyboardInterrupt:
+                interrupted += 1
+        try:
+            armed.clear()
+            stop.set()
+            thread.join()
+        except KeyboardInterrupt:
+            thread.join()
+        assert interrupted > 10
+        assert run_in_child(lambda: opener().kv_set("freed", interrupted, now=NOW)) == 0
+        store.kv_update("n", lambda value: value + 1, default=0, now=NOW)
+
+    assert run_in_child(child) == 0
+    assert opener().kv_get("freed") > 10
+
+
 def test_killed_within_a_transaction(opener: StoreOpener) -> None:
     store = opener()
     store.kv_set("n", 1, now=NOW)

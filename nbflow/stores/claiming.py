@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_, select, update
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
 from nbflow.stores.records import attempt_row, runs_of
@@ -19,12 +19,26 @@ _MOST_WOKEN = 1_000_000
 
 class Claiming(Section):
     def claim(
-        self, *, dispatcher_id: str, limit: int, lease: datetime, now: datetime, serves_all: bool = False
+        self,
+        *,
+        dispatcher_id: str,
+        limit: int,
+        lease: datetime,
+        now: datetime,
+        serves_all: bool = False,
+        slots: int | None = None,
+        root_id: str | None = None,
     ) -> list[tuple[RunRecord, AttemptRecord]]:
         owners = [dispatcher_id, ""] if serves_all else [dispatcher_id]
         if limit < 1 or not self._is_anything_waiting(owners, now):
             return []
+        if slots is not None:
+            with self._database.read() as connection:  # most often there is none: that must not take the write lock
+                if _count_busy(connection, dispatcher_id, root_id) >= slots:
+                    return []
         with self._database.write() as connection:
+            if slots is not None:
+                limit = min(limit, slots - _count_busy(connection, dispatcher_id, root_id))
             _wake(connection, now)
             found = _candidates(connection, owners, limit, _Allowance(connection))
             claimed = [_begin(known, dispatcher_id, lease, now) for known in found]
@@ -40,6 +54,18 @@ class Claiming(Section):
                 if connection.scalar(pending) is not None:
                     return True
             return connection.scalar(_due(now).limit(1)) is not None
+
+
+def _count_busy(connection: Connection, dispatcher_id: str, root_id: str | None) -> int:
+    """Attempts that hold a slot in the trees this dispatcher works in: open, and not waiting for children."""
+    own = (
+        select(run.c.root_id)
+        .join(attempt, attempt.c.run_id == run.c.id)
+        .where(IS_OPEN, attempt.c.owner == dispatcher_id)
+    )
+    busy = select(func.count()).select_from(attempt).join(run, attempt.c.run_id == run.c.id)
+    busy = busy.where(IS_OPEN, ~attempt.c.waiting, or_(run.c.root_id.in_(own), run.c.root_id == (root_id or "")))
+    return connection.scalar(busy) or 0
 
 
 class _Allowance:

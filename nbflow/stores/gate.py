@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 _FORK_PATIENCE = 5.0
+_PAUSE = 0.001
 
 
 class Gate:
-    """Counts the threads inside, and can be shut until they have left. Not to be entered twice by one thread."""
+    """Knows the threads inside, and can be shut until they have left. Not to be entered twice by one thread.
+
+    Without a lock on purpose: a Ctrl-C between taking and holding one would leave it taken for ever. Each step is one
+    operation on a set, and a thread enters before it looks whether a fork waits: one of the two sees the other.
+    """
 
     def __init__(self) -> None:
-        self._changed = threading.Condition(threading.Lock())
         self._inside: set[int] = set()
-        self._shutters = 0  # two threads may fork at once: the gate opens after the last of them
+        self._forking: set[int] = set()
 
     @property
     def is_mine(self) -> bool:
@@ -25,23 +30,24 @@ class Gate:
     @contextmanager
     def entered(self) -> Iterator[None]:
         me = threading.get_ident()
-        with self._changed:
-            self._changed.wait_for(lambda: not self._shutters)
-            self._inside.add(me)
         try:
+            self._inside.add(me)
+            while self._forking:
+                self._inside.discard(me)
+                time.sleep(_PAUSE)
+                self._inside.add(me)
             yield
         finally:
-            with self._changed:
-                self._inside.discard(me)
-                self._changed.notify_all()
+            self._inside.discard(me)
 
     def shut(self) -> bool:
         """Keep further threads out; whether all had left within a few seconds."""
-        with self._changed:
-            self._shutters += 1
-            return not self.is_mine and self._changed.wait_for(lambda: not self._inside, _FORK_PATIENCE)
+        me = threading.get_ident()
+        self._forking.add(me)
+        deadline = time.monotonic() + _FORK_PATIENCE
+        while self._inside - {me} and time.monotonic() < deadline:
+            time.sleep(_PAUSE)
+        return not self._inside
 
     def open(self) -> None:
-        with self._changed:
-            self._shutters -= 1
-            self._changed.notify_all()
+        self._forking.discard(threading.get_ident())
