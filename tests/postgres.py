@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 # The server ends when its standard input does, so it can't outlive a test run that is killed.
-_WATCHED = '"$@" & server=$!; read _; kill -INT $server; wait $server'
+_WATCHED = '"$@" & server=$!; read _; kill -QUIT $server; wait $server'
 _PATIENCE = 60.0
 
 
@@ -27,9 +27,18 @@ class PostgresServer:
 
     folder: Path
     numbers: Iterator[int] = field(default_factory=count)
+    is_made: bool = False
 
     def url(self, database: str) -> str:
         return f"postgresql:///{database}?host={self.folder}&user=nbflow"
+
+    def clean_database(self) -> str:
+        """The URL of a database for one test at a time, emptied: far cheaper than a new one."""
+        if not self.is_made:
+            self.execute("CREATE DATABASE clean TEMPLATE template0")
+            self.is_made = True
+        self.execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public", "clean")
+        return self.url("clean")
 
     def new_database(self, options: str = "") -> str:
         """The URL of an empty database."""

@@ -70,7 +70,7 @@ def postgres_server() -> Iterator[PostgresServer]:
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[StoreOpener]:
     """Opens one and the same shared store, as often as wanted; of each kind that processes can share."""
-    url = request.getfixturevalue("postgres_server").new_database() if request.param == "postgres" else None
+    url = request.getfixturevalue("postgres_server").clean_database() if request.param == "postgres" else None
     opened: list[SqlStore] = []
 
     def open_it() -> SqlStore:
@@ -88,7 +88,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[SqlStore]:
     if request.param == "memory":
         opened: SqlStore = MemoryStore()
     else:
-        url = request.getfixturevalue("postgres_server").new_database() if request.param == "postgres" else None
+        url = request.getfixturevalue("postgres_server").clean_database() if request.param == "postgres" else None
         opened = open_store(url, home=tmp_path / "home")
     yield opened
     opened.close()
