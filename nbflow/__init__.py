@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbflow.api.children import create_flow_run, wait_all, wait_for_flow_run
     from nbflow.api.flow import Flow, flow, run
     from nbflow.api.inside import CurrentRun, current_run, record
     from nbflow.api.listing import Runs, runs
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "nbflow.api.children": ("create_flow_run", "wait_all", "wait_for_flow_run"),
     "nbflow.api.flow": ("Flow", "flow", "run"),
     "nbflow.api.inside": ("CurrentRun", "current_run", "record"),
     "nbflow.api.listing": ("Runs", "runs"),
@@ -76,6 +78,9 @@ __all__ = [  # noqa: RUF022 - by subject
     "flow",
     "run",
     "runs",
+    "create_flow_run",
+    "wait_for_flow_run",
+    "wait_all",
     "Flow",
     "Run",
     "Runs",

@@ -85,12 +85,15 @@ class Dispatcher:
         lease: float = 15.0,
         grace: float = 5.0,
         serves_all: bool = False,
+        root_id: str | None = None,
     ) -> None:
+        """*root_id*: the tree that this process is a kernel in, with which it shares its slots."""
         self.record = describe_process(serves_all=serves_all, now=datetime.now(UTC))
         self.error: NbflowError | None = None
         self._store = store
         self._engine = engine
         self._folder_of = folder_of
+        self._root_id = root_id
         self._lease = timedelta(seconds=lease)
         self._grace = grace
         self._secrets: dict[str, Mapping[str, str]] = {}
@@ -203,14 +206,19 @@ class Dispatcher:
             self._recover()
 
     def _claim(self) -> None:
-        free = self._engine.capacity() - len(self._active)
         with self._changed:
             waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
-        if free <= 0 or not (waiting or self.record.serves_all):
+        if not (waiting or self.record.serves_all):
             return
-        now = datetime.now(UTC)
+        now, slots = datetime.now(UTC), self._engine.capacity()
         claimed = self._store.claim(
-            dispatcher_id=self.id, limit=free, lease=now + self._lease, now=now, serves_all=self.record.serves_all
+            dispatcher_id=self.id,
+            limit=slots,
+            lease=now + self._lease,
+            now=now,
+            serves_all=self.record.serves_all,
+            slots=slots,
+            root_id=self._root_id,
         )
         for run, attempt in claimed:
             self._active[attempt.id] = attempt
@@ -253,6 +261,8 @@ class Dispatcher:
             attempt = self._active[attempt_id]
             run = self._store.finish_attempt(attempt, outcome, now=datetime.now(UTC))
             self._forget(attempt, run)
+            if run is not None and run.state is not RunState.COMPLETED:
+                self._recovered = 0.0  # its kernel may have been the owner of children
 
     def _forget(self, attempt: AttemptRecord, run: RunRecord | None) -> None:
         self._active.pop(attempt.id, None)
@@ -305,6 +315,8 @@ class Dispatcher:
         """End what is tied to us, and say goodbye."""
         with suppress(NbflowError):
             if not self.record.serves_all:
+                self._end_active()
+                self._recover()
                 self._end_active()
             self._store.remove_dispatcher(self.id, now=datetime.now(UTC))
         self._engine.close()

@@ -115,13 +115,22 @@ class Store(Protocol):
 
     # attempts: compare-and-set only
     def claim(
-        self, *, dispatcher_id: str, limit: int, lease: datetime, now: datetime, serves_all: bool = False
+        self,
+        *,
+        dispatcher_id: str,
+        limit: int,
+        lease: datetime,
+        now: datetime,
+        serves_all: bool = False,
+        slots: int | None = None,
+        root_id: str | None = None,
     ) -> list[tuple[RunRecord, AttemptRecord]]:
         """Claim up to *limit* waiting runs in one transaction and open an attempt for each; the runs become ``running``.
 
         Candidates are ``pending``, or ``scheduled`` with ``not_before <= now``; tied to this dispatcher, or, where
         *serves_all*, to nobody. Order: priority (higher first), then sequence. ``started`` of a run is set by its first claim.
-        Per-flow concurrency limits are honoured inside the same transaction (see ``set_flow_limit``).
+        Per-flow concurrency limits are honoured inside the same transaction (see ``set_flow_limit``), and so are *slots*:
+        no more attempts than that are open and not ``waiting`` in the trees of this dispatcher's attempts and of *root_id*.
         """
 
     def set_flow_limit(self, flow: str, limit: int | None) -> None:

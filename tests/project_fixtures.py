@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,3 +52,11 @@ def flow(project: Project) -> Callable[[Path], Flow]:
         return Flow(project.load(path), project)
 
     return load
+
+
+def wait_until(holds: Callable[[], object], seconds: float) -> None:
+    """Until *holds* is true; fails after that many seconds."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, f"still not so after {seconds:g} s"
+        threading.Event().wait(0.05)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
-import threading
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -232,11 +233,17 @@ def test_a_failed_run_is_tried_again_and_the_attempts_are_counted(
     assert run.failure is None
 
 
-def test_ctrl_c_while_waiting_cancels_the_run(flow: Load, make_notebook: NotebookFactory, project: Project) -> None:
-    target = flow(make_notebook(["import time\nprint('go', flush=True)\ntime.sleep(60)"]))
-    threading.Timer(2.5, os.kill, (os.getpid(), signal.SIGINT)).start()
-    with pytest.raises(KeyboardInterrupt):
-        target.run()
-    [run] = project.store.list_runs(RunFilter())
-    assert run.state is RunState.CANCELLED
-    assert run.cancel_reason == "SIGINT"
+def test_ctrl_c_while_waiting_cancels_the_run(make_notebook: NotebookFactory, project: Project, tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    path = make_notebook([f"import time\nopen({str(mark)!r}, 'w').close()\ntime.sleep(60)"])
+    code = f"import nbflow\nnbflow.flow({str(path)!r}).run()"
+    environment = {**os.environ, "NBFLOW_HOME": str(project.config.home)}
+    process = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE, text=True)
+    while not mark.exists():
+        assert process.poll() is None
+        os.sched_yield()
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=30)
+    assert errors.rstrip().endswith("KeyboardInterrupt")
+    [run] = project.list_runs(RunFilter())
+    assert (run.state, run.cancel_reason) == (RunState.CANCELLED, "SIGINT")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from nbflow.api.run import Run
 from nbflow.api.session import find_parent, get_project
@@ -15,6 +15,9 @@ from nbflow.errors import UsageError
 from nbflow.lifecycle import RunOptions
 from nbflow.parameters import Finding, Parameter
 from nbflow.project import LoadedFlow, Project
+
+if TYPE_CHECKING:
+    from nbflow.api.listing import Runs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +135,25 @@ class Flow:
             stream_logs=self._options.stream_logs,
             raise_on_failure=self._options.raise_on_failure,
             cancel_on_interrupt=True,
+        )
+
+    def map(
+        self,
+        values: Iterable[Mapping[str, Any]],
+        /,
+        *,
+        max_workers: int = 4,
+        stream_logs: bool = False,
+        raise_on_failure: bool = True,
+    ) -> Runs:
+        """One run for each mapping of values, at most *max_workers* of them submitted at a time; all of them, ended.
+
+        >>> report.map([{"region": "EU"}, {"region": "US"}], max_workers=2).to_frame()    # doctest: +SKIP
+        """
+        from nbflow.api.children import map_flow
+
+        return map_flow(
+            self, values, max_workers=max_workers, stream_logs=stream_logs, raise_on_failure=raise_on_failure
         )
 
     def __repr__(self) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nbflow.api.results import Results, restore_results
+from nbflow.api.session import slot_released
+from nbflow.api.streaming import stream_runs
 from nbflow.errors import NotFoundError, RunCancelled, RunCrashed, RunError, RunFailed, RunTimedOut
 from nbflow.events import Event, EventKind
 from nbflow.lifecycle import Failure, RunRecord, RunState
@@ -37,6 +40,11 @@ class Run:
     def __init__(self, record: RunRecord, project: Project) -> None:
         self._record = record
         self._project = project
+
+    @property
+    def project(self) -> Project:
+        """Whose store it is in."""
+        return self._project
 
     def refresh(self) -> Self:
         """Read the run from the store again; done by every property while the run has not ended."""
@@ -160,9 +168,12 @@ class Run:
         Raises RunError unless it completed (or *raise_on_failure* is false), and WaitTimeout when it goes on.
         """
         try:
-            if stream_logs and timeout is None:
-                self._stream()
-            self._record = self._project.wait(self.id, timeout=timeout)
+            with slot_released(self._project):
+                if stream_logs:
+                    stream_runs(self._project, [self._record], timeout=timeout)
+                self._record = self._project.wait(
+                    self.id, timeout=0.0 if stream_logs and timeout is not None else timeout
+                )
         except KeyboardInterrupt:
             if cancel_on_interrupt:
                 self._project.cancel(self.id, reason="SIGINT")
@@ -172,11 +183,9 @@ class Run:
             raise self.to_error()
         return self
 
-    def _stream(self) -> None:
-        from nbflow.api.streaming import print_event
-
-        for event in self._project.watch(self.id):
-            print_event(event, self._record.name)
+    async def wait_async(self, timeout: float | None = None, **options: Any) -> Self:
+        """:meth:`wait` without blocking the event loop of an asyncio cell."""
+        return await asyncio.to_thread(self.wait, timeout, **options)
 
     def to_error(self) -> RunError:
         """The error that stands for the end of a run that did not complete."""

@@ -1,15 +1,17 @@
-"""The project that calls without one are made on: that of the environment and the working directory."""
+"""The project that calls without one are made on, and the run inside whose notebook they are made."""
 
 from __future__ import annotations
 
 import atexit
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nbflow.config import Config, load_config
-from nbflow.parameters.values import loads_exact
 from nbflow.project import Project
 
 if TYPE_CHECKING:
@@ -23,7 +25,8 @@ def get_project() -> Project:
 
 @cache
 def _open(config: Config, pid: int) -> Project:
-    project = Project(config)
+    parent = find_parent()
+    project = Project(config, root_id=parent.root_id if parent else None)
     atexit.register(_close, project, pid)
     return project
 
@@ -34,15 +37,59 @@ def _close(project: Project, pid: int) -> None:
         project.close()
 
 
-def find_parent() -> Parent | None:
-    """The run inside whose notebook this process is the kernel."""
-    from nbflow.project.submission import Parent
+def read_context() -> dict[str, Any] | None:
+    """What the runner told this kernel about its run; None where a person runs the cells."""
+    from nbflow.parameters.values import loads_exact
 
     path = os.environ.get("NBFLOW_RUN_CONTEXT")
     if not path:
         return None
     try:
-        context = loads_exact(Path(path).read_text(encoding="ascii"))
-        return Parent(id=context["id"], root_id=context["root_id"], depth=context["depth"])
-    except (OSError, ValueError, KeyError):
+        context: dict[str, Any] = loads_exact(Path(path).read_text(encoding="ascii"))
+        return context
+    except (OSError, ValueError):
         return None
+
+
+def find_parent() -> Parent | None:
+    """The run inside whose notebook this process is the kernel."""
+    from nbflow.project.submission import Parent
+
+    context = read_context()
+    if context is None:
+        return None
+    return Parent(id=context["id"], root_id=context["root_id"], depth=context["depth"])
+
+
+class _Waiting:
+    """How many waits go on in this process: the notebook's slot is free while there is one."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.count = 0
+
+
+@cache
+def _waiting(pid: int) -> _Waiting:
+    return _Waiting()
+
+
+@contextmanager
+def slot_released(project: Project) -> Iterator[None]:
+    """Inside, the run whose kernel this is waits for others and holds no slot: no depth of nesting can block itself."""
+    context = read_context()
+    if context is None:
+        yield
+        return
+    attempt, waiting = f"{context['id']}.{context['attempt']}", _waiting(os.getpid())
+    with waiting.lock:
+        waiting.count += 1
+        if waiting.count == 1:
+            project.store.set_waiting(attempt, True)
+    try:
+        yield
+    finally:
+        with waiting.lock:
+            waiting.count -= 1
+            if waiting.count == 0:
+                project.store.set_waiting(attempt, False)

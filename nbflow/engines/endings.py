@@ -15,6 +15,12 @@ def _at(count: int | None) -> str:
     return "" if count is None else f" in cell In [{count}]"
 
 
+def shorten(text: str) -> str:
+    """At most 300 characters: the middle goes first, since the cause of a chain of errors is at its end."""
+    half = MESSAGE_CHARACTERS // 2
+    return text if len(text) <= MESSAGE_CHARACTERS else f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
+
+
 def describe_error(ename: str, evalue: str, traceback: str, count: int, cell_index: int) -> Ending:
     """The reply to the *count*-th executed cell was an error."""
     if ename == "SystemExit":
@@ -26,7 +32,7 @@ def describe_error(ename: str, evalue: str, traceback: str, count: int, cell_ind
     first = evalue.strip().split("\n", 1)[0]
     failure = Failure(
         kind=FailureKind.EXCEPTION,
-        message=f"{ename}{': ' if first else ''}{first}"[:MESSAGE_CHARACTERS] + _at(count),
+        message=shorten(f"{ename}{': ' if first else ''}{first}") + _at(count),
         ename=ename,
         evalue=evalue[:TRACEBACK_CHARACTERS],
         traceback=traceback[-TRACEBACK_CHARACTERS:],

@@ -46,8 +46,17 @@ def expecting(dispatcher: Dispatcher, run: RunRecord, secrets: Mapping[str, str]
 class Project:
     """A store and what can be done with it. Nothing is opened before it is needed; safe to use from several threads."""
 
-    def __init__(self, config: Config, *, store: Store | None = None, engine: Engine | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        *,
+        store: Store | None = None,
+        engine: Engine | None = None,
+        root_id: str | None = None,
+    ) -> None:
+        """*root_id*: the tree of runs that this process is a kernel in."""
         self.config = config
+        self._root_id = root_id
         self.kv = KeyValues(lambda: self.store)
         self._store = store
         self._engine = engine
@@ -163,7 +172,7 @@ class Project:
         from nbflow.project.submission import prepare_run
 
         now = datetime.now(UTC)
-        request = prepare_run(flow, values, options, name=name, tags=tags, parent=parent, now=now)
+        request = prepare_run(flow, values, options, name=name, tags=tags, parent=parent, get_run=self.get_run, now=now)
         run = request.run
         if skip_completed and run.identity:
             done = self.store.list_runs(RunFilter(states=(RunState.COMPLETED,), identity=run.identity, limit=1))
@@ -207,6 +216,7 @@ class Project:
                     folder_of=self.get_attempt_folder,
                     lease=config.lease,
                     grace=config.grace,
+                    root_id=self._root_id,
                 )
                 dispatcher.start()
                 self._dispatcher = dispatcher

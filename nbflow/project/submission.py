@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from nbflow.errors import KernelError, MissingExtraError, ParameterError, UsageError
@@ -46,6 +47,7 @@ def prepare_run(
     name: str | None,
     tags: Sequence[str],
     parent: Parent | None,
+    get_run: Callable[[str], RunRecord],
     now: datetime,
 ) -> Request:
     """The record of a run in state ``pending``.
@@ -79,7 +81,7 @@ def prepare_run(
         created=now,
         parent_id=parent.id if parent else None,
         root_id=parent.root_id if parent else run_id,
-        depth=check_depth(parent),
+        depth=check_depth(parent, flow, get_run),
     )
     return Request(run=run, secrets=values.secrets)
 
@@ -127,11 +129,22 @@ def check_tag(tag: str) -> str:
     return tag
 
 
-def check_depth(parent: Parent | None) -> int:
+def check_depth(parent: Parent | None, flow: LoadedFlow, get_run: Callable[[str], RunRecord]) -> int:
+    """How deep the run lies below the top of its tree. Raises UsageError beyond 10, naming a cycle where there is one."""
     depth = parent.depth + 1 if parent else 0
-    if depth > MAX_DEPTH:
-        raise UsageError(f"runs are nested more than {MAX_DEPTH} deep: does a notebook run itself?")
-    return depth
+    if parent is None or depth <= MAX_DEPTH:
+        return depth
+    names = [flow.label]
+    above: str | None = parent.id
+    while above is not None and len(names) <= MAX_DEPTH + 1:
+        run = get_run(above)
+        names.append(run.flow or Path(run.source_path).stem)
+        above = run.parent_id
+    cycle = names[: names.index(flow.label, 1) + 1] if flow.label in names[1:] else names
+    text = " → ".join(reversed(cycle))
+    raise UsageError(
+        f"runs are nested more than {MAX_DEPTH} deep: {text}\nlet the notebook that runs itself stop sooner"
+    )
 
 
 def find_known_defaults(declaration: Declaration) -> dict[str, Any]:
