@@ -8,6 +8,7 @@ from nbflow.lifecycle import AttemptState, Failure, FailureKind
 
 TRACEBACK_CHARACTERS = 20_000
 MESSAGE_CHARACTERS = 300
+CHILD_ERRORS = ("RunFailed", "RunCrashed", "RunTimedOut", "RunCancelled")
 
 
 def _at(count: int | None) -> str:
@@ -32,7 +33,8 @@ def describe_error(ename: str, evalue: str, traceback: str, count: int, cell_ind
     first = evalue.strip().split("\n", 1)[0]
     failure = Failure(
         kind=FailureKind.EXCEPTION,
-        message=shorten(f"{ename}{': ' if first else ''}{first}") + _at(count),
+        # A child's error names its own cell: that of the wait for it would only bury the cause.
+        message=shorten(f"{ename}{': ' if first else ''}{first}") + ("" if ename in CHILD_ERRORS else _at(count)),
         ename=ename,
         evalue=evalue[:TRACEBACK_CHARACTERS],
         traceback=traceback[-TRACEBACK_CHARACTERS:],
