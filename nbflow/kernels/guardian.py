@@ -32,6 +32,7 @@ from nbflow.kernels.launch import Program, find_ignored_signals, fork_program
 from nbflow.kernels.title import show_as
 
 TITLE = "nbflow-guardian"
+COLD = "its guardian has no warm imports"
 LAST_MOMENT = 0.3
 """Seconds that leftovers have to end by themselves once the programs they belong to are gone."""
 GIVE_UP = 10.0
@@ -172,7 +173,7 @@ class Guardian:
     def _start(self, message: dict[str, Any], descriptors: list[int]) -> Program | None:
         channel = socket.socket(fileno=descriptors[0])
         program = Program.from_message(message)
-        why = self._warmth.find_unfit(program) if self._warmth is not None else str(message["why"])
+        why = self._warmth.find_unfit(program) if self._warmth is not None else str(message["why"] or COLD)
         link, link_end = socket.socketpair() if message["link"] else (None, None)
         try:
             pid, program = fork_program(

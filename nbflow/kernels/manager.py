@@ -148,7 +148,9 @@ async def start_kernel(manager: AttemptKernelManager, *, timeout: float, **optio
                 text = f"kernel {manager.kernel_name!r} {describe_exit(death.code).text} before it was ready"
                 raise KernelError(text + errors.read_last_line(), kernel=manager.kernel_name) from None
             # Somebody else took one of its ports between their choice and its start.
-            manager.cleanup_random_ports()
+            await manager.provisioner.cleanup()
+            manager.cleanup_connection_file()
+            manager._close_control_socket()
             manager.provisioner = None
         except BaseException:
             client.stop_channels()
@@ -185,6 +187,7 @@ async def wait_until_ready(manager: AttemptKernelManager, client: Any, *, timeou
     finally:
         ended.cancel()
         answers.cancel()
+        await asyncio.gather(ended, answers, return_exceptions=True)
 
 
 async def _find_reply(client: Any) -> dict[str, Any]:

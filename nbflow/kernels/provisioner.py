@@ -18,6 +18,7 @@ from typing import IO, Any
 from jupyter_client.provisioning import LocalProvisioner
 from traitlets.config import SingletonConfigurable
 
+from nbflow.kernels.guardian import COLD
 from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
 from nbflow.kernels.linux import read_umask
 from nbflow.kernels.processes import ANSWER_LIMIT, Child, begin, find_own_guardian
@@ -95,7 +96,7 @@ class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
         env = dict(options.pop("env", None) or os.environ)
         cwd = options.pop("cwd", None)
         if options:
-            self._say(f"unknown options {', '.join(sorted(options))}")
+            self._say(f"started by the ordinary launcher: unknown options {', '.join(sorted(options))}")
             return await super().launch_kernel(cmd, **kwargs)
         env.pop(GUARDIAN_VARIABLE, None)
         env["JPY_PARENT_PID"] = str(os.getpid())
@@ -126,6 +127,7 @@ class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
                     stdout=ends.stdio[1],
                     stderr=ends.stdio[2],
                     linked=False,
+                    log=self._say,
                 )
             return KernelProcess(child, ends.take())
 
@@ -137,12 +139,12 @@ class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
             )
         finally:
             link.detach()
-        if child.why and child.why != "ordinary":
-            self._say(child.why)
+        if child.why not in ("", COLD):  # a cold guardian was explained when it was started
+            self._say(f"started by the ordinary launcher: {child.why}")
         return child
 
-    def _say(self, reason: str) -> None:
-        line = f"kernel started by the ordinary launcher: {reason}"
+    def _say(self, what: str) -> None:
+        line = f"kernel {what}"
         if self.fork_log is not None:
             self.fork_log(line)
         else:

@@ -55,12 +55,13 @@ class Spawner:
         stderr: int | None = None,
         tied: bool = True,
         linked: bool = True,
+        log: Callable[[str], None] | None = None,
     ) -> Child:
         """Start a program in a session of its own. Raises OSError like Popen.
 
         Descriptors that are None stand for ``/dev/null``. A *tied* program ends when this process does, however that
         is; a detached one goes on, and its kernels and leftovers end when it does. *linked*: it may start kernels of
-        its own, by ``NBFLOW_GUARDIAN`` in its environment.
+        its own, by ``NBFLOW_GUARDIAN`` in its environment. *log* gets this start's line instead of the spawner's.
         """
         if self._pid != os.getpid():
             raise RuntimeError("a Spawner can't be used in a fork of the process that made it; make another one")
@@ -68,43 +69,44 @@ class Spawner:
         environment.pop(GUARDIAN_VARIABLE, None)
         program = Program(argv=tuple(argv), env=environment, cwd=str(cwd or Path.cwd()), umask=read_umask())
         stdio = (stdin, stdout, stderr)
-        child = self._start_warm(program, stdio, tied=tied, linked=linked) if self._fork else None
-        if child is None:
-            child = self._start_cold(program, stdio, tied=tied, linked=linked)
-        elif not child.forked:
-            self._log(f"started by the ordinary launcher: {child.why}")
+        try:
+            child = self._start_warm(program, stdio, tied=tied, linked=linked)
+        except Unfit as reason:
+            child = self._start_cold(program, stdio, tied=tied, linked=linked, why=str(reason))
+        if self._fork and not child.forked:
+            (log or self._log)(f"started by the ordinary launcher: {child.why}")
         self._children.add(child)
         return child
 
-    def _start_warm(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child | None:
-        try:
-            for _ in range(2):  # a server hangs up when a library has changed on disk: then a new one is asked
-                server = self._servers.find(program)
-                link = server.open_guardian()
-                if link is not None:
-                    try:
-                        return begin(link, program, stdio=stdio, tied=tied, linked=linked)
-                    except NoAnswer:
-                        link.close()
-                        self._servers.discard(server)
-                        raise Unfit(f"the fork server did not answer within {ANSWER_LIMIT:g} s") from None
-                    except WentAway:
-                        link.close()
-                    except OSError:
-                        link.close()
-                        raise
-                self._servers.discard(server)
-            raise Unfit("the fork server ended")
-        except Unfit as reason:
-            self._log(f"started by the ordinary launcher: {reason}")
-            return None
+    def _start_warm(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child:
+        if not self._fork:
+            raise Unfit("the fork server is turned off")
+        for _ in range(2):  # a server hangs up when a library has changed on disk: then a new one is asked
+            server = self._servers.find(program)
+            link = server.open_guardian()
+            if link is not None:
+                try:
+                    return begin(link, program, stdio=stdio, tied=tied, linked=linked)
+                except NoAnswer:
+                    link.close()
+                    self._servers.discard(server)
+                    raise Unfit(f"the fork server did not answer within {ANSWER_LIMIT:g} s") from None
+                except WentAway:
+                    link.close()
+                except OSError:
+                    link.close()
+                    raise
+            self._servers.discard(server)
+        raise Unfit("the fork server ended")
 
-    def _start_cold(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child:
+    def _start_cold(
+        self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool, why: str
+    ) -> Child:
         link, guardian = open_cold_guardian()
         with self._lock:
             self._guardians = [each for each in self._guardians if each.poll() is None] + [guardian]
         try:
-            return begin(link, program, stdio=stdio, tied=tied, linked=linked, why="ordinary", limit=_COLD_LIMIT)
+            return begin(link, program, stdio=stdio, tied=tied, linked=linked, why=why, limit=_COLD_LIMIT)
         except BaseException:
             link.close()
             raise
