@@ -184,7 +184,7 @@ def test_a_notebook_that_runs_itself_is_stopped_and_the_cycle_named(flow: Load, 
     assert run.state is RunState.FAILED
     assert run.failure is not None
     assert "nested more than 10 deep" in (run.failure.evalue or "")
-    assert "b → a → b" in (run.failure.evalue or "")
+    assert "a → b → a" in (run.failure.evalue or "")
 
 
 def test_children_may_be_started_from_threads_and_asyncio_cells(flow: Load, make_notebook: NotebookFactory) -> None:

@@ -52,11 +52,31 @@ def show_run(run: Run) -> str:
     if record.failure and record.failure.traceback:
         trace = escape(record.failure.traceback)
         rows.append(("error", f"<details><summary>traceback</summary><pre>{trace}</pre></details>"))
-    children = run.children
-    if children:
-        items = "".join(f"<li>{_badge(c.state, '')} {escape(c.name)} <small>{c.id}</small></li>" for c in children)
-        rows.append(("children", f"<ul style='margin:0;padding-left:1.2em'>{items}</ul>"))
+    tree = _show_tree(run)
+    if tree:
+        rows.append(("children", tree))
     return f"<div><b>{escape(record.name)}</b> <small>{record.id}</small>{_table((), rows)}</div>"
+
+
+def _show_tree(run: Run) -> str:
+    """The runs below this one; empty where there are none."""
+    from nbflow.api.tree import grow
+    from nbflow.ports import RunFilter
+
+    if not run.children:
+        return ""
+    wanted = RunFilter(root_id=run.record.root_id, limit=None, oldest_first=True)
+    lines, top = [], None
+    for branch in grow(run.project.list_runs(wanted)):
+        if branch.run.id == run.id:
+            top = branch.depth
+        elif top is not None and branch.depth <= top:
+            break
+        elif top is not None:
+            lead = escape(branch.lead[3 * top :]).replace(" ", "&nbsp;")
+            name = f"{escape(branch.run.name)} <small>{branch.run.id}</small>"
+            lines.append(f"<div><code>{lead}</code>{_badge(branch.run.state, '')} {name}</div>")
+    return "".join(lines)
 
 
 def show_runs(runs: Sequence[Run]) -> str:

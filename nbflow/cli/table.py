@@ -31,7 +31,7 @@ NARROWEST = 12
 
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     """Rows under their headers; on a terminal long cells wrap within their columns."""
-    cells = [[clean_line(cell) for cell in row] for row in rows]
+    cells = [[_clean_cell(cell) for cell in row] for row in rows]
     widths = [max(map(measure, column)) for column in zip(headers, *cells, strict=True)]
     if is_terminal(sys.stdout):
         widths = _fit(widths, shutil.get_terminal_size().columns)
@@ -40,6 +40,12 @@ def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         columns = [list(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)]
         for line in zip_longest(*columns, fillvalue=""):
             write_line(_join(line, widths))
+
+
+def _clean_cell(text: str) -> str:
+    """One line, behind the lines that join it to its parent in a tree."""
+    lead = len(text) - len(text.lstrip("│├└─ "))
+    return text[:lead] + clean_line(text[lead:])
 
 
 def _join(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -45,8 +45,27 @@ def _write_text(project: Project, run: RunRecord, attempts: list[AttemptRecord])
     _write_section("results", [(clean_line(name), show_value(value)) for name, value in run.results.items()])
     if len(attempts) > 1:
         _write_section("attempts", [(str(one.number), f"{one.state.value} {one.why}".rstrip()) for one in attempts])
+    _write_section("children", _list_descendants(project, run))
     if not run.state.is_success:
         _write_section("failure", describe_failure(run, frames=SHOWN_FRAMES))
+
+
+def _list_descendants(project: Project, run: RunRecord) -> list[tuple[str, str]]:
+    """The runs below this one, as a tree."""
+    from nbflow.api.tree import grow
+    from nbflow.ports import RunFilter
+
+    tree = project.list_runs(RunFilter(root_id=run.root_id, limit=None, oldest_first=True))
+    rows, inside = [], False
+    for branch in grow(tree):
+        if branch.run.id == run.id:
+            inside, top = True, branch.depth
+        elif inside and branch.depth <= top:
+            break
+        elif inside:
+            told = f"{branch.run.state.value}  {branch.run.id}  {clean_line(branch.run.message)}".rstrip()
+            rows.append((branch.lead[3 * top :] + clean_line(branch.run.name), told))
+    return rows
 
 
 def _list_facts(run: RunRecord) -> list[tuple[str, str]]:
