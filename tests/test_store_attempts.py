@@ -132,6 +132,25 @@ def test_a_parent_that_waits_for_its_children_holds_no_place(store: Store) -> No
     assert claim_all(store) == []
 
 
+def test_a_tree_has_so_many_slots_and_waiting_parents_hold_none(store: Store) -> None:
+    top = add_run(store, tied_to="d1")
+    ((_, parent),) = claim_all(store, slots=2, serves_all=False)
+    children = [add_run(store, tied_to="d2", parent_id=top.id, root_id=top.id) for _ in range(3)]
+    stranger, strange = start_run(store)
+
+    def claim_below() -> list[str]:
+        claimed = claim_all(store, dispatcher_id="d2", serves_all=False, slots=2, root_id=top.id)
+        return [run.id for run, _ in claimed]
+
+    assert claim_below() == [children[0].id]
+    assert claim_below() == []
+    store.set_waiting(parent.id, True)
+    assert claim_below() == [children[1].id]
+    store.finish_attempt(strange, SUCCEEDED, now=NOW)  # of another tree
+    assert claim_below() == []
+    assert stranger.root_id != top.id
+
+
 # -- starting
 
 

@@ -95,6 +95,24 @@ def test_a_flow_limit_is_never_exceeded(opener: StoreOpener) -> None:
     assert store.count_runs(RunFilter()) == {RunState.COMPLETED: 100}
 
 
+def test_the_slots_of_a_tree_are_never_exceeded(opener: StoreOpener) -> None:
+    store = opener()
+    store.add_runs([make_run(id=f"run{number}", root_id="top", tied_to=f"d{number % 8}") for number in range(80)])
+
+    def work(index: int) -> int:
+        own, most = opener(), 0
+        while own.count_runs(RunFilter(states=(RunState.PENDING,))):
+            for _, attempt in claim_all(
+                own, limit=2, dispatcher_id=f"d{index}", serves_all=False, slots=2, root_id="top"
+            ):
+                most = max(most, len(own.list_open_attempts()))
+                own.finish_attempt(attempt, SUCCEEDED, now=NOW)
+        return most
+
+    assert 1 <= max(run_together(8, work)) <= 2
+    assert store.count_runs(RunFilter()) == {RunState.COMPLETED: 80}
+
+
 def test_one_of_many_wins_every_compare_and_set(opener: StoreOpener) -> None:
     store = opener()
     runs = [add_run(store) for _ in range(20)]

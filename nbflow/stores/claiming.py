@@ -11,10 +11,11 @@ from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_,
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
 from nbflow.stores.records import attempt_row, runs_of
-from nbflow.stores.section import Section
+from nbflow.stores.section import Section, queue_up
 from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, attempt, flow_limit, run
 
-_MOST_WOKEN = 1_000_000
+_SLOT_QUEUE = 0x6E626673
+"""The queue of claims that count slots: two at once would both take the last one."""
 
 
 class Claiming(Section):
@@ -38,6 +39,7 @@ class Claiming(Section):
                     return []
         with self._database.write() as connection:
             if slots is not None:
+                queue_up(connection, _SLOT_QUEUE)
                 limit = min(limit, slots - _count_busy(connection, dispatcher_id, root_id))
             _wake(connection, now)
             found = _candidates(connection, owners, limit, _Allowance(connection))
@@ -50,7 +52,7 @@ class Claiming(Section):
         # Asked by every dispatcher several times a second, and mostly answered by no: that must not take the write lock.
         with self._database.read() as connection:
             for owner in owners:
-                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).order_by(*_ORDER).limit(1)
+                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
                 if connection.scalar(pending) is not None:
                     return True
             return connection.scalar(_due(now).limit(1)) is not None
@@ -95,17 +97,13 @@ class _Allowance:
         self._left.subtract(key for key in (flow, source_path) if key in self._left)
 
 
-# Orders that the partial indexes have, and given even where any would do: they make SQLite choose those indexes.
-_ORDER = run.c.priority.desc(), run.c.sequence
-
-
 def _due(now: datetime) -> Select[tuple[int]]:
-    return select(run.c.sequence).where(IS_SCHEDULED, run.c.not_before <= now).order_by(run.c.not_before)
+    return select(run.c.sequence).where(IS_SCHEDULED, run.c.not_before <= now)
 
 
 def _wake(connection: Connection, now: datetime) -> None:
     """Runs that waited for their time become pending, and with it part of the queue's index."""
-    due = _due(now).limit(_MOST_WOKEN).with_for_update(skip_locked=True)
+    due = _due(now).with_for_update(skip_locked=True)
     connection.execute(update(run).where(run.c.sequence.in_(due)).values(state=RunState.PENDING.value))
 
 
@@ -125,7 +123,7 @@ def _candidates(connection: Connection, owners: list[str], limit: int, allowance
 def _page(
     connection: Connection, owners: list[str], size: int, exhausted: list[str], chosen: list[int]
 ) -> list[RunRecord]:
-    eligible = select(run).where(IS_PENDING).order_by(*_ORDER).limit(size)
+    eligible = select(run).where(IS_PENDING).order_by(run.c.priority.desc(), run.c.sequence).limit(size)
     if exhausted:
         named = or_(run.c.flow.is_(None), run.c.flow.not_in(exhausted))
         eligible = eligible.where(named, run.c.source_path.not_in(exhausted))

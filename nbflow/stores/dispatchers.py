@@ -7,12 +7,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, insert, select, update
 
 from nbflow.errors import StoreError
-from nbflow.lifecycle import WAITING, DispatcherRecord, Failure, FailureKind, RunState
+from nbflow.lifecycle import DispatcherRecord, Failure, FailureKind, RunState
 from nbflow.parameters.values import dumps_exact
 from nbflow.stores.records import dispatcher_of, dispatcher_row
 from nbflow.stores.section import Section, queue_up
+from nbflow.stores.tables import IS_PENDING, IS_SCHEDULED, run
 from nbflow.stores.tables import dispatcher as table
-from nbflow.stores.tables import run
 
 _ALIVE = timedelta(minutes=1)
 """A dispatcher that was heard of within this time is taken for living."""
@@ -41,7 +41,6 @@ class Dispatchers(Section):
             ]
 
     def remove_dispatcher(self, dispatcher_id: str, *, now: datetime) -> None:
-        waits = run.c.state.in_([state.value for state in WAITING])
         lost = dumps_exact(Failure(kind=FailureKind.LOST, message=_ENDED_FIRST).to_json())
         crashed = {
             "state": RunState.CRASHED.value,
@@ -53,4 +52,5 @@ class Dispatchers(Section):
         with self._database.write() as connection:
             queue_up(connection)
             connection.execute(delete(table).where(table.c.id == dispatcher_id))
-            connection.execute(update(run).where(run.c.tied_to == dispatcher_id, waits).values(crashed))
+            for waits in (IS_PENDING, IS_SCHEDULED):
+                connection.execute(update(run).where(waits, run.c.tied_to == dispatcher_id).values(crashed))

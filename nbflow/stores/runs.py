@@ -70,19 +70,17 @@ class Runs(Section):
 
     def prune(self, *, before: datetime) -> list[str]:
         pruned: list[str] = []
-        last = 0
         ended = run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
         while True:
             # Thousand by thousand, so that no other writer waits long.
             with self._database.write() as connection:
                 queue_up(connection)
-                some = select(run.c.sequence, run.c.id, run.c.tags).where(run.c.sequence > last, *ended)
-                rows = connection.execute(some.order_by(run.c.sequence).limit(_BATCH).with_for_update()).all()
+                some = select(run.c.sequence, run.c.id, run.c.tags).where(*ended).limit(_BATCH)
+                rows = connection.execute(some.with_for_update()).all()
                 if not rows:
                     delete_unmentioned(connection)
                     return pruned
                 _delete(connection, rows)
-            last = rows[-1].sequence
             pruned += [row.id for row in rows]
 
     def _explain_conflict(self, batch: Sequence[RunRecord], said: str) -> str:

@@ -9,9 +9,10 @@ from sqlalchemy import Connection, insert, select, text
 
 from nbflow.errors import NbflowError, StoreError
 from nbflow.stores.engine import Database
+from nbflow.stores.section import queue_up
 from nbflow.stores.tables import INDEXES, SCHEMA_VERSION, metadata, version
 
-_LOCK_NUMBER = 0x6E62666C  # any number, the same in every nbflow: who creates or migrates holds this Postgres lock
+_SCHEMA_QUEUE = 0x6E62666C
 _WAL_PATIENCE = 30.0
 
 
@@ -22,8 +23,7 @@ def prepare(database: Database) -> None:
         if database.file is not None:
             _turn_on_wal(database)
         with database.write() as connection:
-            if database.is_postgres:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _LOCK_NUMBER})
+            queue_up(connection, _SCHEMA_QUEUE)
             _bring_up(connection, database.where)
     database.remember_file()
 

@@ -11,7 +11,8 @@ from nbflow.stores.engine import Database
 
 T = TypeVar("T")
 
-_MANY_RUNS = 0x6E626672  # any number, the same in every nbflow
+MANY_RUNS = 0x6E626672
+"""Names the queue of ``queue_up``: any number, the same in every nbflow."""
 
 
 class Section:
@@ -38,10 +39,10 @@ def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> boo
     return connection.execute(sqlite.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
 
 
-def queue_up(connection: Connection) -> None:
-    """Transactions that lock several runs go one by one: in whatever order they meet them, none waits in a circle.
+def queue_up(connection: Connection, queue: int = MANY_RUNS) -> None:
+    """Let the transactions of a queue go one by one, as every write does on SQLite by itself.
 
-    On SQLite every write transaction does so by itself.
+    All that wait for locks on several runs do so: in whatever order they meet them, none waits in a circle.
     """
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_xact_lock(:number)"), {"number": _MANY_RUNS})
+        connection.execute(text("SELECT pg_advisory_xact_lock(:queue)"), {"queue": queue})

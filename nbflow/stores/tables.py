@@ -184,9 +184,9 @@ IS_OPEN: Final = _among(attempt.c.state, [AttemptState.CLAIMED, AttemptState.STA
 
 # As text, which both databases read alike: an Index with a condition for Postgres would import that dialect (50 ms) always.
 INDEXES: Final = (
-    "CREATE INDEX run_pending ON run (tied_to, priority DESC, sequence, flow, source_path) WHERE state IN ('pending')",
-    "CREATE INDEX run_scheduled ON run (not_before) WHERE state IN ('scheduled')",
-    "CREATE INDEX run_active ON run (sequence) WHERE state IN ('cancelling', 'running')",
+    "CREATE INDEX run_pending ON run (state, tied_to, priority DESC, sequence, flow, source_path)"
+    " WHERE state IN ('pending')",
+    "CREATE INDEX run_scheduled ON run (state, not_before) WHERE state IN ('scheduled')",
     "CREATE INDEX run_state ON run (state, sequence)",
     "CREATE INDEX run_flow ON run (flow, sequence, state)",
     "CREATE INDEX run_source ON run (source_path, sequence, state)",
