@@ -164,7 +164,8 @@ def _watch_forks(database: Database) -> None:
         if known := reference():
             known.after_fork_in_child()
 
-    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+    if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+        os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
 
 
 def _set_pragmas(connection: object, _record: object) -> None:
