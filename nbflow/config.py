@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from nbflow.errors import ConfigError
+from nbflow.hooks import Hook, read_hook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class Config:
     """How long an owner that gives no sign of life is believed to be alive."""
     output_limit: int = 10_000_000
     """Characters of printed text that an executed notebook keeps for one cell; the log keeps all."""
+    hooks: tuple[Hook, ...] = ()
+    """What is called when a run changes its state; only from a file."""
     source: Path | None = None
     """The file that the settings came from."""
 
@@ -74,6 +77,12 @@ def _read_names(value: Any) -> tuple[str, ...]:
     return tuple(names)
 
 
+def _read_hooks(value: Any) -> tuple[Hook, ...]:
+    if not isinstance(value, list):
+        raise ValueError('expected a list: hooks = ["module:function"], or [[hooks]] tables')
+    return tuple(read_hook(each) for each in value)
+
+
 READERS: Mapping[str, Callable[[Any], Any]] = {
     "home": lambda value: Path(_read_text(value)).expanduser(),
     "database": _read_text,
@@ -84,7 +93,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "grace": _read_seconds,
     "lease": _read_seconds,
     "output_limit": _read_count,
+    "hooks": _read_hooks,
 }
+FILE_ONLY = ("hooks",)
 
 
 def load_config(environ: Mapping[str, str], cwd: Path) -> Config:
@@ -99,6 +110,8 @@ def load_config(environ: Mapping[str, str], cwd: Path) -> Config:
         if "home" in values:
             values["home"] = (source.parent / values["home"]).absolute()
     for key in READERS:
+        if key in FILE_ONLY:
+            continue
         variable = f"NBFLOW_{key.upper()}"
         if environ.get(variable):
             values[key] = _read(key, environ[variable], variable)
@@ -164,10 +177,10 @@ def find_default_home(environ: Mapping[str, str]) -> Path:
 
 def to_environment(config: Config) -> dict[str, str]:
     """The variables by which a process started by this one finds the same store."""
-    variables = {}
+    variables = {} if config.source is None else {"NBFLOW_CONFIG": str(config.source)}
     for field in fields(config):
         value = getattr(config, field.name)
-        if field.name in READERS and value is not None:
+        if field.name in READERS and field.name not in FILE_ONLY and value is not None:
             text = " ".join(value) if isinstance(value, tuple) else str(value)
             variables[f"NBFLOW_{field.name.upper()}"] = text
     return variables

@@ -41,6 +41,7 @@ LOOKED_AT = 50
 """How many waiting runs are looked at in one turn."""
 
 FolderOf = Callable[[str, int], Path]
+Tell = Callable[[RunRecord, RunState | None], None]
 
 
 def describe_process(*, serves_all: bool, now: datetime) -> DispatcherRecord:
@@ -86,8 +87,13 @@ class Dispatcher:
         grace: float = 5.0,
         serves_all: bool = False,
         root_id: str | None = None,
+        tell: Tell | None = None,
     ) -> None:
-        """*root_id*: the tree that this process is a kernel in, with which it shares its slots."""
+        """*root_id*: the tree that this process is a kernel in, with which it shares its slots.
+
+        *tell* hears of every change that is made here, with the state before it; it must neither raise nor wait.
+        """
+        self._tell: Tell = tell or (lambda run, old: None)
         self.record = describe_process(serves_all=serves_all, now=datetime.now(UTC))
         self.error: NbflowError | None = None
         self._store = store
@@ -222,6 +228,7 @@ class Dispatcher:
         )
         for run, attempt in claimed:
             self._active[attempt.id] = attempt
+            self._tell(run, RunState.PENDING)
             try:
                 self._launch(run, attempt)
             except Exception as error:
@@ -260,6 +267,8 @@ class Dispatcher:
         for attempt_id, outcome in list(self._outcomes.items()):
             attempt = self._active[attempt_id]
             run = self._store.finish_attempt(attempt, outcome, now=datetime.now(UTC))
+            if run is not None:
+                self._tell(run, RunState.CANCELLING if run.cancel_reason else RunState.RUNNING)
             self._forget(attempt, run)
             if run is not None and run.state is not RunState.COMPLETED:
                 self._recovered = 0.0  # its kernel may have been the owner of children

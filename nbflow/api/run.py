@@ -201,6 +201,18 @@ class Run:
             evalue=failure.evalue if failure else None,
         )
 
+    def rename(self, name: str) -> Self:
+        """Give the run another name."""
+        self._record = self._project.rename(self.id, name)
+        return self
+
+    @property
+    def hooks(self) -> list[dict[str, Any]]:
+        """What was recorded of the hooks that were told of this run: ``time hook old new error seconds``."""
+        from nbflow.notifications.notifier import read_hook_records
+
+        return read_hook_records(self._project.get_attempt_folder(self.id, 1).parent)
+
     def cancel(self) -> Self:
         """Ask for the end of this run and of its children. Returns at once; ``wait`` for the end."""
         self._record = self._project.cancel(self.id)

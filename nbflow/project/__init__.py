@@ -24,6 +24,7 @@ from nbflow.project.pairs import KeyValues
 
 if TYPE_CHECKING:
     from nbflow.dispatcher import Dispatcher
+    from nbflow.notifications.notifier import Notifier
     from nbflow.project.submission import Parent
 
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
@@ -61,6 +62,7 @@ class Project:
         self._store = store
         self._engine = engine
         self._dispatcher: Dispatcher | None = None
+        self._notifier: Notifier | None = None
         self._lock = threading.RLock()
 
     @classmethod
@@ -77,16 +79,36 @@ class Project:
                 from nbflow.stores import open_store
 
                 self._store = open_store(self.config.database, home=self.config.home)
-                settle(self._store, self.config)
+                for run, old in settle(self._store, self.config):
+                    self.notifier.tell(run, old)
             return self._store
 
+    @property
+    def notifier(self) -> Notifier:
+        """What tells the hooks of every change of a state."""
+        with self._lock:
+            if self._notifier is None:
+                from nbflow.notifications.notifier import Notifier, find_installed_hooks
+
+                config = self.config
+                self._notifier = Notifier(
+                    [*config.hooks, *find_installed_hooks()],
+                    folder_of=lambda run_id: self.get_attempt_folder(run_id, 1).parent,
+                    environment=to_environment(config),
+                    path=str(config.source.parent) if config.source else None,
+                )
+            return self._notifier
+
     def close(self) -> None:
-        """Stop executing (what still runs here is ended) and let the store go."""
+        """Stop executing (what still runs here is ended), have the hooks told, and let the store go."""
         with self._lock:
             dispatcher, self._dispatcher = self._dispatcher, None
             store, self._store = self._store, None
+            notifier, self._notifier = self._notifier, None
         if dispatcher is not None:
             dispatcher.close()
+        if notifier is not None:
+            notifier.close()
         if store is not None:
             store.close()
 
@@ -181,11 +203,13 @@ class Project:
         self.store.put_notebook(run.notebook_hash, flow.notebook.content)
         if detach:
             self.store.add_runs([run])
+            self.notifier.tell(run, None)
             self._spawn_worker(run.id, request.secrets)
             return self.store.get_run(run.id)
         dispatcher = self.start_dispatcher()
         with expecting(dispatcher, run, request.secrets):
             self.store.add_runs([replace(run, tied_to=dispatcher.id)])
+            self.notifier.tell(run, None)
         return self.store.get_run(run.id)
 
     def _skip(self, run: RunRecord, done: RunRecord, flow: LoadedFlow) -> RunRecord:
@@ -201,6 +225,7 @@ class Project:
             message=f"run {done.id} completed with the same notebook, values and kernel",
         )
         self.store.add_runs([skipped])
+        self.notifier.tell(skipped, None)
         return self.store.get_run(run.id)
 
     def start_dispatcher(self) -> Dispatcher:
@@ -217,6 +242,7 @@ class Project:
                     lease=config.lease,
                     grace=config.grace,
                     root_id=self._root_id,
+                    tell=self.notifier.tell,
                 )
                 dispatcher.start()
                 self._dispatcher = dispatcher
@@ -296,9 +322,21 @@ class Project:
         run = self.store.get_run(run_id)
         if run.state.is_terminal:
             return run
-        self.store.request_cancel([run.id], reason=reason, now=datetime.now(UTC))
+        for asked in self.store.request_cancel([run.id], reason=reason, now=datetime.now(UTC)):
+            if asked.state is RunState.CANCELLING:
+                self.notifier.tell(asked, RunState.RUNNING)
+            elif asked.state is RunState.CANCELLED and asked.started is None:
+                self.notifier.tell(asked, RunState.PENDING)
         if self._dispatcher is not None:
             self._dispatcher.cancel_soon(run.id, hurry=hurry)
+        return self.store.get_run(run.id)
+
+    def rename(self, run_id: str, name: str) -> RunRecord:
+        """Give a run another name."""
+        from nbflow.project.submission import clean_name
+
+        run = self.store.get_run(run_id)
+        self.store.rename_run(run.id, clean_name(name))
         return self.store.get_run(run.id)
 
     def retry(self, run_id: str, *, detach: bool = False) -> RunRecord:
@@ -307,7 +345,8 @@ class Project:
         flow = self.load_run(run_id)
         if any(parameter.secret and parameter.name in run.parameters for parameter in flow.declaration.parameters):
             raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
-        run = self.store.retry_run(run.id, now=datetime.now(UTC))
+        old, run = run.state, self.store.retry_run(run.id, now=datetime.now(UTC))
+        self.notifier.tell(run, old)
         if detach:
             self._spawn_worker(run.id, {})
             return run

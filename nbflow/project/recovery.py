@@ -15,6 +15,7 @@ from nbflow.engines.journal import get_attempt_folder
 from nbflow.engines.local import LocalEngine
 from nbflow.errors import NbflowError
 from nbflow.flows import FlowVersion
+from nbflow.lifecycle import RunRecord, RunState
 from nbflow.parameters import Finding
 from nbflow.ports import Store
 from nbflow.project.loading import load_file
@@ -23,13 +24,14 @@ PATIENCE = 3.0
 """Seconds that the processes of a dead owner get to be gone; the guardian needs two at the most."""
 
 
-def settle(store: Store, config: Config) -> None:
-    """End what dead processes of this host left behind. Quick where nothing is: one query."""
+def settle(store: Store, config: Config) -> list[tuple[RunRecord, RunState]]:
+    """End what dead processes of this host left behind: the runs, each with its state before. Quick where nothing is."""
+    ended: list[tuple[RunRecord, RunState]] = []
     now = datetime.now(UTC)
     if all(is_alive(dispatcher, lease=config.lease, now=now) for dispatcher in store.list_dispatchers()):
         known = {dispatcher.id for dispatcher in store.list_dispatchers()}
         if all(attempt.owner in known for attempt in store.list_open_attempts()):
-            return
+            return ended
     owner = describe_process(serves_all=False, now=now)
     store.add_dispatcher(owner)
     engine = LocalEngine(None, slots=0)
@@ -42,13 +44,17 @@ def settle(store: Store, config: Config) -> None:
         while waiting and time.monotonic() < deadline:
             for report in engine.poll():
                 if report.outcome is not None and report.attempt_id in waiting:
-                    store.finish_attempt(waiting.pop(report.attempt_id), report.outcome, now=datetime.now(UTC))
+                    attempt = waiting.pop(report.attempt_id)
+                    run = store.finish_attempt(attempt, report.outcome, now=datetime.now(UTC))
+                    if run is not None:
+                        ended.append((run, RunState.CANCELLING if run.cancel_reason else RunState.RUNNING))
             if waiting:
                 threading.Event().wait(0.05)
     finally:
         # What still lives is left to the next one that looks: its owner is nobody now.
         with suppress(NbflowError):
             store.remove_dispatcher(owner.id, now=datetime.now(UTC))
+    return ended
 
 
 def find_drift(version: FlowVersion) -> list[Finding]:

@@ -45,9 +45,17 @@ def _write_text(project: Project, run: RunRecord, attempts: list[AttemptRecord])
     _write_section("results", [(clean_line(name), show_value(value)) for name, value in run.results.items()])
     if len(attempts) > 1:
         _write_section("attempts", [(str(one.number), f"{one.state.value} {one.why}".rstrip()) for one in attempts])
+    _write_section("hooks that failed", _list_failed_hooks(project, run))
     _write_section("children", _list_descendants(project, run))
     if not run.state.is_success:
         _write_section("failure", describe_failure(run, frames=SHOWN_FRAMES))
+
+
+def _list_failed_hooks(project: Project, run: RunRecord) -> list[tuple[str, str]]:
+    from nbflow.notifications.notifier import read_hook_records
+
+    records = read_hook_records(project.get_attempt_folder(run.id, 1).parent)
+    return [(f"{each['hook']} ({each['new']})", str(each["error"])) for each in records if each["error"]]
 
 
 def _list_descendants(project: Project, run: RunRecord) -> list[tuple[str, str]]:
