@@ -79,7 +79,7 @@ class _Server:
             os.close(descriptor)
             return None
         self._close_inherited(descriptor)
-        show_as([GUARDIAN_TITLE])
+        linux.set_name(GUARDIAN_TITLE)
         return Guardian(socket.socket(fileno=descriptor), ignored=self._ignored, warmth=self._warmth)
 
     def _close_inherited(self, kept: int) -> None:

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_NAME = 15
 _PR_SET_CHILD_SUBREAPER = 36
 
 
@@ -27,9 +28,16 @@ def _prctl() -> Callable[..., Any] | None:
         function = ctypes.CDLL(None, use_errno=True).prctl
     except (OSError, AttributeError):
         return None
-    function.argtypes = [ctypes.c_int, *[ctypes.c_ulong] * 4]
+    function.argtypes = [ctypes.c_int, ctypes.c_void_p, *[ctypes.c_ulong] * 3]
     function.restype = ctypes.c_int
     return function
+
+
+def set_name(name: str) -> None:
+    """The name that ``ps`` and ``top`` show of this process; 15 characters."""
+    prctl = _prctl()
+    if prctl is not None:
+        prctl(_PR_SET_NAME, name.encode(), 0, 0, 0)
 
 
 def become_subreaper() -> bool:

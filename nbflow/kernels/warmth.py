@@ -38,7 +38,7 @@ class WarmImports:
         loaded = {name.partition(".")[0] for name in sys.modules}
         self._loaded = frozenset(loaded)
         self._extra = frozenset(loaded - kernel_names)
-        self._user_folders = [entry for entry in path if not _is_library_folder(entry)]
+        self._later = self._find_later()
         self._shared = frozenset(sys.modules)
         self._has_preloaded = has_preloaded
         self._stamps = _stamp_files()
@@ -72,18 +72,24 @@ class WarmImports:
 
     def _check_shadows(self, command: ModuleCommand, cwd: str) -> None:
         """A file of the user's may bear the name of a library: there the order of imports decides which one is found."""
-        for folder in [cwd, *self._user_folders]:
-            is_launcher = command.module == _KERNEL_LAUNCHER and folder == cwd
-            names = self._extra if is_launcher else self._loaded
-            for name in _list_modules(folder):
-                if name in names and not self._comes_from(name, folder):
-                    raise Unfit(f"the folder has a module {name} of its own")
-            if "matplotlib" in self._loaded and folder == cwd and os.path.exists(os.path.join(cwd, "matplotlibrc")):
-                raise Unfit("the folder has a matplotlibrc of its own")
+        # ipykernel's launcher imports what a kernel needs before it lets the folder onto the path.
+        names = self._extra if command.module == _KERNEL_LAUNCHER else self._loaded
+        clash = _find_module(cwd, names)
+        for folder, later in self._later.items():
+            clash = clash or _find_module(folder, later)
+        if clash:
+            raise Unfit(f"the folder has a module {clash} of its own")
+        if "matplotlib" in self._loaded and os.path.exists(os.path.join(cwd, "matplotlibrc")):
+            raise Unfit("the folder has a matplotlibrc of its own")
 
-    def _comes_from(self, name: str, folder: str) -> bool:
-        file = getattr(sys.modules.get(name), "__file__", None) or ""
-        return os.path.realpath(file).startswith(os.path.realpath(folder) + os.sep)
+    def _find_later(self) -> dict[str, frozenset[str]]:
+        """For each of the user's folders on the path: the modules that were found behind it."""
+        found = {name: _find_entry(name, self.path) for name in self._loaded}
+        return {
+            folder: frozenset(name for name, place in found.items() if place > index)
+            for index, folder in enumerate(self.path)
+            if not _is_library_folder(folder)
+        }
 
     def list_own_modules(self) -> list[str]:
         """What a fork has imported itself, the latest first."""
@@ -121,16 +127,24 @@ def _is_library_folder(entry: str) -> bool:
     return is_installed(os.path.join(entry, "x")) or entry.endswith(".zip")
 
 
-def _list_modules(folder: str) -> set[str]:
-    names = set()
+def _find_entry(name: str, path: Sequence[str]) -> int:
+    """The number of the path's entry that a module was found in; -1 for those that are not found on the path."""
+    file = getattr(sys.modules.get(name), "__file__", None)
+    places = (index for index, entry in enumerate(path) if file and file.startswith(entry + os.sep))
+    return max(places, key=lambda index: len(path[index]), default=-1)
+
+
+def _find_module(folder: str, names: frozenset[str]) -> str | None:
+    """One of the names that an import would find in this very folder."""
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
         for entry in entries:
             stem, dot, suffix = entry.name.partition(".")
-            if (dot and suffix.endswith(("py", "so", "pyc", "pyd"))) or (
-                not dot and os.path.exists(os.path.join(folder, stem, "__init__.py"))
+            if stem in names and (
+                suffix.endswith(("py", "so", "pyc", "pyd"))
+                or (not dot and os.path.exists(os.path.join(folder, stem, "__init__.py")))
             ):
-                names.add(stem)
-    return names
+                return stem
+    return None
 
 
 def _stamp_files() -> dict[str, tuple[int, int, int] | None]:
