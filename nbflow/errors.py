@@ -71,7 +71,7 @@ class Fault:
 
     parameter: str
     rule: str
-    """Machine-readable: ``unknown``, ``missing``, ``type``, ``constraint``, ``name``, ``size``, ``secret`` or ``unrepresentable``."""
+    """Machine-readable: ``unknown``, ``missing``, ``type``, ``constraint``, ``name``, ``size``, ``secret``, ``token`` or ``unrepresentable``."""
     message: str
     """One line for people: what is wrong and what to do."""
 

@@ -206,7 +206,8 @@ class RunRecord:
     """The top of the run's tree; its own id when it has no parent."""
     depth: int = 0
     tied_to: str | None = None
-    """The dispatcher that alone may claim it and whose end is its end; None: any server's dispatcher."""
+    """The dispatcher that alone may claim it and whose end is its end; None: any server's dispatcher.
+    :func:`hold_for` of a schedule: nobody, until the scheduler lets it go."""
     scheduled_time: datetime | None = None
     schedule_id: str | None = None
     backfill_id: str | None = None
@@ -280,6 +281,14 @@ class Outcome:
     output_path: str | None = None
     log_lines: int = 0
     last_line: str = ""
+
+
+HELD = "schedule:"
+
+
+def hold_for(schedule_id: str) -> str:
+    """What a run is tied to that waits for the earlier runs of its schedule."""
+    return f"{HELD}{schedule_id}"
 
 
 def new_run_id() -> str:
