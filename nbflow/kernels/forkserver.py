@@ -180,7 +180,9 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     sys.path_importer_cache.pop(os.getcwd(), None)
     gc.collect()
     gc.freeze()
-    return WarmImports(flags=config["flags"], path=path, kernel_names=kernel_names, has_preloaded=accepted > 0), notes
+    return WarmImports(
+        flags=config["flags"], path=path, kernel_names=kernel_names, has_preloaded=accepted > 0, programs=config["warm"]
+    ), notes
 
 
 def _begin_again(link: socket.socket, config: dict[str, Any]) -> None:

@@ -37,7 +37,7 @@ def run(program: Program, warmth: WarmImports) -> None:
     _renew_libraries()
     gc.enable()
     try:
-        cast(Any, runpy)._run_module_as_main(command.module)
+        _run_as_main(command.module, warmth)
     except SystemExit as request:
         code = _read_exit_code(request)
     except Exception:
@@ -46,6 +46,16 @@ def run(program: Program, warmth: WarmImports) -> None:
     else:
         code = 0
     _finish(code, warmth)
+
+
+def _run_as_main(module: str, warmth: WarmImports) -> None:
+    known = warmth.find_code(module)
+    if known is None:
+        cast(Any, runpy)._run_module_as_main(module)
+        return
+    spec, code = known
+    sys.argv[0] = str(spec.origin)
+    cast(Any, runpy)._run_code(code, vars(sys.modules["__main__"]), None, "__main__", spec)
 
 
 def _read_exit_code(request: SystemExit) -> int:

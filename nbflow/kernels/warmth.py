@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec
+from types import CodeType
 
 from nbflow.kernels.command import (
     ModuleCommand,
@@ -24,10 +27,16 @@ class WarmImports:
     """The state of this interpreter once everything is imported; it is not touched after that."""
 
     def __init__(
-        self, *, flags: Sequence[str], path: Sequence[str], kernel_names: frozenset[str], has_preloaded: bool
+        self,
+        *,
+        flags: Sequence[str],
+        path: Sequence[str],
+        kernel_names: frozenset[str],
+        has_preloaded: bool,
+        programs: Sequence[str],
     ) -> None:
         """*path* is ``sys.path`` without a working directory; *kernel_names* are the top-level modules that an ordinary
-        kernel has imported too."""
+        kernel has imported too; *programs* are modules that are to be run."""
         self.flags = tuple(flags)
         self.path = tuple(path)
         self.environment = read_initial_environment()
@@ -41,7 +50,8 @@ class WarmImports:
         self._later = self._find_later()
         self._shared = frozenset(sys.modules)
         self._has_preloaded = has_preloaded
-        self._stamps = _stamp_files()
+        self._programs = _read_programs([_KERNEL_LAUNCHER, *programs])
+        self._stamps = _stamp_files([spec.origin or "" for spec, _ in self._programs.values()])
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
@@ -90,6 +100,10 @@ class WarmImports:
             for index, folder in enumerate(self.path)
             if not _is_library_folder(folder)
         }
+
+    def find_code(self, module: str) -> tuple[ModuleSpec, CodeType] | None:
+        """A module's code to run as the main program, where it was read beforehand."""
+        return self._programs.get(module)
 
     def list_own_modules(self) -> list[str]:
         """What a fork has imported itself, the latest first."""
@@ -147,11 +161,22 @@ def _find_module(folder: str, names: frozenset[str]) -> str | None:
     return None
 
 
-def _stamp_files() -> dict[str, tuple[int, int, int] | None]:
+def _read_programs(modules: Sequence[str]) -> dict[str, tuple[ModuleSpec, CodeType]]:
+    programs = {}
+    for module in modules:
+        with contextlib.suppress(ImportError, ValueError, SyntaxError):
+            spec = importlib.util.find_spec(module)
+            code = getattr(spec.loader, "get_code", lambda _: None)(module) if spec is not None else None
+            if spec is not None and code is not None and spec.submodule_search_locations is None:
+                programs[module] = (spec, code)
+    return programs
+
+
+def _stamp_files(more: Sequence[str]) -> dict[str, tuple[int, int, int] | None]:
     from nbflow.kernels.preload import is_standard
 
     files = {file for module in list(sys.modules.values()) if (file := getattr(module, "__file__", None))}
-    paths = {file for file in files if not is_standard(file)} | {sys.executable, os.__file__}
+    paths = {file for file in files if not is_standard(file)} | {sys.executable, os.__file__, *more}
     paths |= {entry for entry in sys.path if os.path.basename(entry) in ("site-packages", "dist-packages")}
     matplotlib = sys.modules.get("matplotlib")
     if matplotlib is not None:
