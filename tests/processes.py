@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -11,6 +12,9 @@ from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_LONGEST = 240
+"""Seconds after which a child that hangs is killed: it must not outlive the tests."""
 
 
 def run_together(count: int, work: Callable[[int], T]) -> list[T]:
@@ -38,6 +42,7 @@ def run_together(count: int, work: Callable[[int], T]) -> list[T]:
 
 
 def _work(barrier: Barrier, answer: Connection, work: Callable[[int], Any], index: int) -> None:
+    signal.alarm(_LONGEST)
     try:
         barrier.wait(60)
         answer.send((True, work(index)))
@@ -49,6 +54,7 @@ def run_in_child(work: Callable[[], Any]) -> int:
     """*work* in a fork of this process; how the child ended: its exit status, or minus the signal that killed it."""
     pid = os.fork()
     if pid == 0:
+        signal.alarm(_LONGEST)
         try:
             work()
             os._exit(0)
