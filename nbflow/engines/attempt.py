@@ -44,6 +44,7 @@ def main(argv: list[str]) -> int:
     except ConflictError as error:
         print(error, file=sys.stderr)
         return REFUSED
+    _use_warm_lookups()
     with journal:
         started = time.monotonic()
         session = Session(connection_folder=folder, listener=journal)
@@ -58,6 +59,13 @@ def main(argv: list[str]) -> int:
             ending = Ending(state=AttemptState.FAILED, failure=failure)
         _write_end(journal, session, ending, output, time.monotonic() - started)
     return 0
+
+
+def _use_warm_lookups() -> None:
+    """In a fork of the fork server some things need not be looked up once more."""
+    warm: Any = sys.modules.get("nbflow.engines.warm")
+    if warm is not None:
+        warm.WarmFactory.instance()
 
 
 class _Unbuffered:
@@ -105,16 +113,13 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     kernel = spec.options.kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
     journal.add(EventKind.STARTED, {"pid": os.getpid(), "cells": cells, "kernel": kernel})
     journal.flush()
-    session.paths = (spec.source_path, str(output))
+    session.marks_errors = True
     session.make_saver = partial(make_saver, str(output), private=bool(spec.secrets))
-    try:
-        _run_papermill(spec, node, kernel, session)
-    finally:
-        saved = session.saver.close()
+    _run_papermill(spec, node, kernel, output, session)
     ending = session.ending
     if ending is None:
         raise RuntimeError("the execution ended without an ending")
-    if not saved:
+    if not session.is_saved:
         ending = _fail_to_save(session, ending, str(session.saver.error))
     elif spec.options.report:
         _report(session, output)
@@ -233,30 +238,22 @@ def _write_context(spec: AttemptSpec, folder: Path) -> None:
         file.write(dumps_exact(context))
 
 
-def _run_papermill(spec: AttemptSpec, node: Any, kernel: str, session: Session) -> None:
-    import papermill
+def _run_papermill(spec: AttemptSpec, node: Any, kernel: str, output: Path, session: Session) -> None:
+    """What ``papermill.execute_notebook`` does, but for its reading and writing: these would cost a second copy of the
+    whole notebook in memory, and validate it four times."""
     from papermill.engines import papermill_engines
-    from papermill.exceptions import PapermillExecutionError
+    from papermill.execute import prepare_notebook_metadata
 
     from nbflow.engines.papermill import NbflowEngine
 
     papermill_engines.register("nbflow", NbflowEngine)
-    # The session knows how it ended; papermill marks the place in the notebook.
-    with suppress(PapermillExecutionError):
-        papermill.execute_notebook(
-            node,
-            None,
-            engine_name="nbflow",
-            kernel_name=kernel,
-            cwd=_find_cwd(spec),
-            progress_bar=False,
-            report_mode=spec.options.report_mode,
-            nbflow_session=session,
-        )
-    executed, ending = session.notebook, session.ending
-    if executed is not None and ending is not None and ending.failure is None:
-        # papermill takes an error that a cell was allowed to raise for a failure.
-        executed.cells = [cell for cell in executed.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
+    for cell in node.cells:
+        cell.metadata.setdefault("tags", [])
+    prepare_notebook_metadata(node, spec.source_path, str(output), spec.options.report_mode)
+    os.chdir(_find_cwd(spec))
+    papermill_engines.execute_notebook_with_engine(
+        "nbflow", node, kernel_name=kernel, progress_bar=False, nbflow_session=session
+    )
 
 
 def _find_cwd(spec: AttemptSpec) -> str:
@@ -290,4 +287,8 @@ def _write_end(journal: Journal, session: Session, ending: Ending, output: Path 
 
 if __name__ == "__main__":
     with suppress(KeyboardInterrupt):
-        sys.exit(main(sys.argv[1:]))
+        status = main(sys.argv[1:])
+        # All is written and the kernel is gone: the interpreter's teardown would only cost time.
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+        os._exit(status)

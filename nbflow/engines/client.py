@@ -109,12 +109,14 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                     pump.cancel()
                 self.set_widgets_metadata()
         finally:
-            for number in signals:
-                loop.remove_signal_handler(number)
-            if session.tied_descriptor is not None:
-                loop.remove_reader(session.tied_descriptor)
-            await kernel.stop(now=session.ending is None)
-            self.km = self.kc = None
+            try:
+                if session.ending is not None:
+                    await kernel.ask_to_end()
+                self.nb_man.finish(session)  # the kernel ends meanwhile
+            finally:
+                await kernel.stop(now=session.ending is None)
+                self._watch_no_more(loop, signals)
+                self.km = self.kc = None
         return self.nb
 
     execute = run_sync(async_execute)
@@ -339,6 +341,12 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         if self.session.tied_descriptor is not None:
             loop.add_reader(self.session.tied_descriptor, read_tie, self.session.tied_descriptor)
         return watched
+
+    def _watch_no_more(self, loop: asyncio.AbstractEventLoop, signals: list[int]) -> None:
+        for number in signals:
+            loop.remove_signal_handler(number)
+        if self.session.tied_descriptor is not None:
+            loop.remove_reader(self.session.tied_descriptor)
 
     # -- messages -------------------------------------------------------------------------------------------------
 

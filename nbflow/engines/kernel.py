@@ -54,6 +54,7 @@ class Kernel:
         self._say = say
         self._memory = MemoryWatch()
         self._tasks: list[asyncio.Task[None]] = []
+        self._asked = False
         self.manager: AttemptKernelManager | None = None
 
     async def start(self, *, timeout: float) -> dict[str, Any]:
@@ -98,6 +99,12 @@ class Kernel:
             with suppress(Exception):
                 await self.manager.interrupt_kernel()
 
+    async def ask_to_end(self) -> None:
+        """The polite half of :meth:`stop`: there may be other things to do while the kernel ends."""
+        if self.manager is not None and self.client is not None and not self.death.done():
+            self._asked = True
+            await self.manager.request_shutdown()
+
     async def stop(self, *, now: bool) -> None:
         """End it: it is asked first, unless *now*; whatever is left after that is killed."""
         manager = self.manager
@@ -105,8 +112,9 @@ class Kernel:
             return
         try:
             if manager.has_kernel:
-                if not now and self.client is not None and not self.death.done():
-                    await manager.request_shutdown()
+                if not now and not self._asked:
+                    await self.ask_to_end()
+                if self._asked and not self.death.done():
                     await asyncio.wait({self.death}, timeout=SHUTDOWN_DEADLINE)
                 if not self.death.done():
                     await manager.shutdown_kernel(now=True)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbformat.v4 import new_markdown_cell
 from papermill.engines import Engine, NotebookExecutionManager
 from papermill.log import logger
 
@@ -33,6 +34,18 @@ class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]
         cell.metadata.papermill["status"] = status
         if self.pbar:
             self.pbar.update(1)
+
+    def finish(self, session: Session) -> None:
+        """No cell will change any more: settle the record and save for the last time. A second call does nothing."""
+        if self.end_time is not None:
+            return
+        ending = session.ending
+        if ending is None or ending.state is not AttemptState.SUCCEEDED:
+            self.nb.metadata.papermill["exception"] = True
+        self.notebook_complete()
+        if session.marks_errors and ending is not None and ending.failure is not None:
+            _mark_error(self.nb, ending.failure.cell_index)
+        session.is_saved = session.saver.close()
 
     def notebook_complete(self, **_: Any) -> None:
         """Cells that were never reached stay ``pending``: papermill would call them completed."""
@@ -71,30 +84,32 @@ class NbflowEngine(Engine):  # type: ignore[misc]
                 cell_timeout=options.get("execution_timeout"),
                 make_saver=partial(make_saver, output_path),
             )
-            try:
-                cls._execute(record, kernel_name, session)
-            finally:
-                session.saver.close()
+            cls._execute(record, kernel_name, session)
         _raise_as_papermill(session)
         return record.nb
 
     @classmethod
     def _execute(cls, record: ExecutionRecord, kernel_name: str, session: Session) -> None:
         record.notebook_start()
-        session.notebook = record.nb
-        if session.paths:
-            record.nb.metadata.papermill["input_path"], record.nb.metadata.papermill["output_path"] = session.paths
         if session.make_saver is not None:
             session.saver = session.make_saver(record.nb)
         session.saver.request()
         try:
             FlowClient(record, session, kernel_name=kernel_name or "", log=logger).execute()
         finally:
-            ending = session.ending
-            if ending is None or ending.state is not AttemptState.SUCCEEDED:
-                record.nb.metadata.papermill["exception"] = True
-            record.cleanup_pbar()
-            record.notebook_complete()
+            record.finish(session)
+
+
+def _mark_error(notebook: Any, index: int | None) -> None:
+    """Show where the execution ended, in papermill's words; papermill itself would point to the first error there is,
+    also to one that its cell was allowed to raise."""
+    from papermill.execute import ERROR_ANCHOR_MSG, ERROR_MARKER_TAG, ERROR_MESSAGE_TEMPLATE
+
+    if index is None:
+        return
+    count = notebook.cells[index].execution_count
+    for place, text in ((index, ERROR_ANCHOR_MSG), (0, ERROR_MESSAGE_TEMPLATE % count)):
+        notebook.cells.insert(place, new_markdown_cell(text, metadata={"tags": [ERROR_MARKER_TAG]}))
 
 
 def make_saver(path: str | None, notebook: Any, *, private: bool = False) -> Saver:

@@ -64,10 +64,10 @@ class Session:
     saver: Saver = field(default_factory=NoSaver)
     make_saver: Callable[[Any], Saver] | None = None
     """Makes the saver for the notebook that papermill hands to the engine."""
-    paths: tuple[str, str] | None = None
-    """Of the input and the output notebook, as papermill's metadata has them."""
-    notebook: Any = None
-    """The notebook that is executed, once the engine has it."""
+    marks_errors: bool = False
+    """Mark in the notebook where the execution failed; papermill does that itself where it is in charge."""
+    is_saved: bool = True
+    """Whether the last save succeeded; else see ``saver.error``."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the kernel's environment."""
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
