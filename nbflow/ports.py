@@ -58,7 +58,7 @@ class Store(Protocol):
 
     # notebooks, by content hash
     def put_notebook(self, notebook_hash: str, content: bytes) -> None:
-        """Keep *content* under its hash; nothing happens when it is there already."""
+        """Keep *content* under its hash; nothing happens when it is there already. Prune leaves it until a run mentioned it."""
 
     def get_notebook(self, notebook_hash: str) -> bytes:
         """Raises NotFoundError."""
@@ -85,7 +85,8 @@ class Store(Protocol):
     def add_runs(self, runs: Sequence[RunRecord]) -> None:
         """Record runs in their order, all or none, at the cost of rows and not of transactions.
 
-        The ``sequence`` of each is assigned by the store. Raises ConflictError when an id is taken.
+        The ``sequence`` of each is assigned by the store. Raises ConflictError when an id is taken. A waiting child whose
+        parent is being ended, or was, is recorded as ``cancelled``; ``scheduled`` without ``not_before`` as ``pending``.
         """
 
     def get_run(self, run_id: str) -> RunRecord:
@@ -101,7 +102,8 @@ class Store(Protocol):
     def request_cancel(self, run_ids: Sequence[str], *, reason: str, now: datetime) -> list[RunRecord]:
         """Ask for the end of runs and of all their descendants; the records after it.
 
-        Waiting runs become ``cancelled`` at once, running ones ``cancelling``; terminal ones stay as they are.
+        Waiting runs become ``cancelled`` at once, running ones ``cancelling``; terminal ones stay as they are. The reason of
+        descendants is ``parent``, and the first reason stays. Each tree is one transaction. Raises NotFoundError.
         """
 
     def retry_run(self, run_id: str, *, now: datetime) -> RunRecord:
