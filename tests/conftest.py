@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from tests.cli_fixtures import cli  # noqa: F401 - a fixture for every test
+from tests.installed_fixtures import installed  # noqa: F401 - a fixture for every test
 from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
 from tests.store_fixtures import opener, postgres_server, store  # noqa: F401  (fixtures for every file)
 

@@ -20,6 +20,7 @@ from nbflow.kernels.command import Unfit, parse_command
 from nbflow.kernels.linux import read_stat
 from nbflow.kernels.processes import Child
 from nbflow.kernels.spawner import Spawner
+from tests.installed_fixtures import AddModule
 from tests.kernels_fixtures import (
     close_notebook,
     find_survivors,
@@ -31,7 +32,6 @@ from tests.kernels_fixtures import (
 )
 
 TELL = "import json, os, sys; print(json.dumps({expression}, default=str), flush=True)"
-AddModule = Callable[[str, str], None]
 
 
 @pytest.fixture(scope="module")
@@ -56,22 +56,6 @@ def programs(tmp_path: Path) -> Callable[[str, str], Path]:
         return tmp_path
 
     return write
-
-
-@pytest.fixture
-def installed() -> Iterator[AddModule]:
-    """Put modules into site-packages, for the time of a test."""
-    folder = Path(sysconfig.get_path("purelib"))
-    written: list[Path] = []
-
-    def add(name: str, source: str) -> None:
-        path = folder / f"{name}.py"
-        written.append(path)
-        path.write_text(source)
-
-    yield add
-    for path in written:
-        path.unlink(missing_ok=True)
 
 
 def tell(spawner: Spawner, folder: Path, module: str, *flags: str, **options: Any) -> tuple[Child, Any]:

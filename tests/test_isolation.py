@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from tests.installed_fixtures import AddModule
 from tests.isolation_corpus import CORPUS, LIBRARY_CORPUS
 from tests.kernels_fixtures import close_notebook, open_notebook, run_async, spawner_of_kernels
 
@@ -78,8 +79,10 @@ _state.update(figures=plt.get_fignums())
 # Drawn anew in every process.
 DRAW = """
 import random, uuid, secrets, tempfile, multiprocessing, os
-import numpy as np
-_drawn = dict(random=random.random(), numpy=float(np.random.rand()), generator=float(np.random.default_rng().random()), uuid1=str(uuid.uuid1()), uuid4=str(uuid.uuid4()),
+import numpy as np, sys
+assert 'nbflow_test_dice' in sys.modules
+import nbflow_test_dice as dice
+_drawn = dict(library=dice.old.random(), library_generator=float(dice.new.random()), random=random.random(), numpy=float(np.random.rand()), generator=float(np.random.default_rng().random()), uuid1=str(uuid.uuid1()), uuid4=str(uuid.uuid4()),
     secret=secrets.token_hex(), name=next(tempfile._get_candidate_names()), key=multiprocessing.current_process().authkey.hex(), pid=os.getpid(), session=get_ipython().kernel.session.session)
 """
 
@@ -117,7 +120,7 @@ def test_nothing_of_a_run_is_left_for_the_next(preload: tuple[str, ...]) -> None
     assert second[1] == expected
 
 
-def test_what_is_drawn_by_chance_differs_between_kernels() -> None:
+def test_what_is_drawn_by_chance_differs_between_kernels(installed: AddModule) -> None:
     async def draw() -> dict[str, Any]:
         notebook = await open_notebook()
         assert notebook.child.forked
@@ -126,7 +129,8 @@ def test_what_is_drawn_by_chance_differs_between_kernels() -> None:
         await close_notebook(notebook)
         return drawn
 
-    with spawner_of_kernels(preload=PRELOAD):
+    installed("nbflow_test_dice", "import random, numpy\nold = random.Random()\nnew = numpy.random.default_rng()")
+    with spawner_of_kernels(preload=(*PRELOAD, "nbflow_test_dice")):
         draws = [run_async(draw()) for _ in range(3)]
     for name in draws[0]:
         assert len({draw[name] for draw in draws}) == 3, name

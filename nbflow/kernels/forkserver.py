@@ -166,6 +166,8 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     for module in config["preload"]:
         if module in config["refused"]:
             continue
+        if select.select([link], [], [], 0)[0]:  # nothing is sent so early: the owner is gone
+            raise preload.Refused("the owner is gone")
         try:
             preload.import_audited(module, trusted=trusted)
             accepted += 1
@@ -178,11 +180,16 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
         raise preload.Refused(f"something started the thread {threads[0]}")
     sys.path[:] = path
     sys.path_importer_cache.pop(os.getcwd(), None)
+    warmth = WarmImports(
+        flags=config["flags"],
+        path=path,
+        kernel_names=kernel_names,
+        has_preloaded=accepted > 0,
+        programs=config["warm"],
+    )
     gc.collect()
     gc.freeze()
-    return WarmImports(
-        flags=config["flags"], path=path, kernel_names=kernel_names, has_preloaded=accepted > 0, programs=config["warm"]
-    ), notes
+    return warmth, notes
 
 
 def _begin_again(link: socket.socket, config: dict[str, Any]) -> None:

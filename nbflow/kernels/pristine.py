@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import _io
 import atexit
 import contextlib
 import ctypes
 import gc
 import importlib
-import io
 import itertools
 import os
 import runpy
@@ -33,7 +33,7 @@ def run(program: Program, warmth: WarmImports) -> None:
     _set_interpreter(program, command, warmth)
     _set_streams()
     _set_signals()
-    _renew_randomness()
+    _renew_randomness(warmth)
     _renew_libraries()
     gc.enable()
     try:
@@ -76,7 +76,7 @@ def _finish(code: int, warmth: WarmImports) -> None:
     if not any(_is_users(thread) for thread in threading.enumerate()):
         _forget_modules(["__main__", *warmth.list_own_modules()])
     for each in gc.get_objects():
-        if isinstance(each, io.IOBase):
+        if isinstance(each, _io._IOBase):
             with contextlib.suppress(Exception):
                 each.flush()
     for stream in (sys.stdout, sys.stderr):
@@ -159,12 +159,15 @@ def _set_signals() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def _renew_randomness() -> None:
+def _renew_randomness(warmth: WarmImports) -> None:
     """What is drawn once a process, or seeded when it is imported."""
     # Not a copy: each module's memory is shared until it is touched.
     loaded: dict[str, Any] = sys.modules
-    if "random" in loaded:
-        loaded["random"].seed()
+    for generator in warmth.generators:
+        if hasattr(generator, "seed"):
+            generator.seed()
+        else:  # numpy's newer kind
+            generator.bit_generator.state = type(generator.bit_generator)().state
     if "numpy.random" in loaded:
         loaded["numpy.random"].seed()
     if "uuid" in loaded:

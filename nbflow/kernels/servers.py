@@ -20,6 +20,8 @@ from nbflow.kernels.launch import Program
 START_LIMIT = 10.0
 """Seconds that somebody waits for a server to finish its imports."""
 MOST_SERVERS = 2
+FORGIVEN_AFTER = 60.0
+"""Seconds after which a server that could not start is tried again."""
 SERVER_CODE = "from nbflow.kernels.forkserver import main; main()"
 
 
@@ -118,7 +120,7 @@ class WarmServers:
         self._lock = threading.Lock()
         self._servers: dict[_Key, WarmServer] = {}
         self._ended: list[subprocess.Popen[bytes]] = []
-        self._failures: dict[_Key, str] = {}
+        self._failures: dict[_Key, tuple[str, float]] = {}
         self._asked: set[_Key] = set()
 
     def find(self, program: Program) -> WarmServer:
@@ -131,7 +133,7 @@ class WarmServers:
             return server
         if failure != "the fork server is not ready yet":
             with self._lock:
-                self._failures[key] = failure
+                self._failures[key] = (failure, time.monotonic() + FORGIVEN_AFTER)
                 self._drop(key)
         raise Unfit(failure)
 
@@ -162,8 +164,9 @@ class WarmServers:
     def _get(self, key: _Key) -> WarmServer:
         with self._lock:
             self._reap()
-            if key in self._failures:
-                raise Unfit(self._failures[key])
+            failure, until = self._failures.get(key, ("", 0.0))
+            if time.monotonic() < until:
+                raise Unfit(failure)
             server = self._servers.pop(key, None)
             if server is not None and not server.is_alive():
                 server.close()

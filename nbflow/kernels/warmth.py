@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import importlib.util
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
-from types import CodeType
+from types import CodeType, ModuleType
+from typing import Any
 
 from nbflow.kernels.command import (
     ModuleCommand,
@@ -48,6 +50,8 @@ class WarmImports:
         self._loaded = frozenset(loaded)
         self._extra = frozenset(loaded - kernel_names)
         self._later = self._find_later()
+        self.generators = _find_generators()
+        """Sources of random numbers that libraries seeded when they were imported."""
         self._shared = frozenset(sys.modules)
         self._has_preloaded = has_preloaded
         self._programs = _read_programs([_KERNEL_LAUNCHER, *programs])
@@ -170,6 +174,17 @@ def _read_programs(modules: Sequence[str]) -> dict[str, tuple[ModuleSpec, CodeTy
             if spec is not None and code is not None and spec.submodule_search_locations is None:
                 programs[module] = (spec, code)
     return programs
+
+
+def _find_generators() -> list[Any]:
+    random = sys.modules.get("random")
+    numpy = sys.modules.get("numpy.random")
+    found = [] if random is None else [each for each in gc.get_objects() if type(each) is random.Random]
+    if numpy is not None:  # not known to the collector, so only those that a module has a name for
+        modules = [vars(module) for module in list(sys.modules.values()) if isinstance(module, ModuleType)]
+        values = [value for namespace in modules for value in list(namespace.values())]
+        found += [value for value in values if isinstance(value, numpy.Generator | numpy.RandomState)]
+    return list({id(each): each for each in found}.values())
 
 
 def _stamp_files(more: Sequence[str]) -> dict[str, tuple[int, int, int] | None]:
