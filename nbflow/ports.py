@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from nbflow.flows import FlowVersion
 from nbflow.lifecycle import AttemptRecord, DispatcherRecord, Outcome, RunRecord, RunState
+from nbflow.scheduling import ScheduleRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,7 @@ class RunFilter:
     parent_id: str | None = None
     root_id: str | None = None
     backfill_id: str | None = None
+    schedule_id: str | None = None
     identity: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
@@ -48,7 +50,7 @@ class Progress:
 
 
 class Store(Protocol):
-    """The queue and the truth: flows, notebooks, runs, attempts, dispatchers and key-value pairs.
+    """The queue and the truth: flows, notebooks, runs, attempts, dispatchers, schedules and key-value pairs.
 
     Every method is one short transaction: durable when it returns, safe between threads and processes, and refused
     with StoreError when the database can't do it. Times are timezone-aware UTC and always come from the caller.
@@ -174,6 +176,50 @@ class Store(Protocol):
 
     def remove_dispatcher(self, dispatcher_id: str, *, now: datetime) -> None:
         """Forget it. Runs still waiting for it alone end as ``crashed``, with a message that says why."""
+
+    # schedules
+    def add_schedule(self, schedule: ScheduleRecord) -> None:
+        """Raises ConflictError when its flow has a schedule of that name."""
+
+    def get_schedule(self, schedule_id: str) -> ScheduleRecord:
+        """By id, by an unambiguous beginning of it (4 characters or more), or by a name that only one schedule has.
+
+        Raises NotFoundError.
+        """
+
+    def list_schedules(
+        self, *, flows: Sequence[str] | None = None, due_by: datetime | None = None
+    ) -> list[ScheduleRecord]:
+        """Of these flows or of all, by flow and name; *due_by*: those not paused whose ``next_due`` has come."""
+
+    def find_next_due(self) -> datetime | None:
+        """The first ``next_due`` of all schedules that are not paused."""
+
+    def update_schedule(self, schedule_id: str, change: Callable[[ScheduleRecord], ScheduleRecord]) -> ScheduleRecord:
+        """Store ``change(schedule)`` as its next revision and return it, with no other writer in between.
+
+        *change* runs inside the write transaction: it must be quick and must not touch the store.
+        Raises NotFoundError, and ConflictError when the new name is taken.
+        """
+
+    def remove_schedule(self, schedule_id: str, *, now: datetime) -> None:
+        """Forget it. Its runs stay; those held behind others end as ``cancelled``. Raises NotFoundError."""
+
+    def fire(
+        self, schedule: ScheduleRecord, runs: Sequence[RunRecord], *, next_due: datetime | None, note: str = ""
+    ) -> list[RunRecord] | None:
+        """Record the runs of fire times that are due and set the next one, in one transaction: all or nothing.
+
+        None, and nothing is changed, when the schedule is no longer what *schedule* says: another scheduler was faster,
+        or it was edited, paused or removed. A fire time that has a run already gets no second one, and the overlap policy
+        decides which runs are recorded; those are returned. A *note* replaces the schedule's.
+        """
+
+    def release_held(self) -> list[str]:
+        """Let the oldest held run go of each schedule of which nothing else waits or runs; the runs' ids."""
+
+    def find_last_success(self, schedule_id: str) -> datetime | None:
+        """The scheduled time of the newest run of the schedule that completed, pruned ones included."""
 
     # key-value pairs
     def kv_get(self, key: str) -> Any:

@@ -205,6 +205,8 @@ class ScheduleRecord:
     paused: bool = False
     next_due: datetime | None = None
     """The first fire time not yet decided upon; None when there is none any more."""
+    last_success: datetime | None = None
+    """The scheduled time of the newest completed run among those that were pruned."""
     created: datetime
     revision: int = 0
     """Counts the edits: what was decided upon an earlier one is not carried out."""

@@ -85,6 +85,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(or_(run.c.id == wanted.root_id, below))
     if wanted.backfill_id is not None:
         conditions.append(run.c.backfill_id == wanted.backfill_id)
+    if wanted.schedule_id is not None:
+        conditions.append(run.c.schedule_id == wanted.schedule_id)
     if wanted.identity:
         conditions += [run.c.identity == wanted.identity, run.c.identity != literal_column("''")]
     if wanted.created_after is not None:

@@ -20,6 +20,7 @@ from nbflow.lifecycle import (
     RunState,
 )
 from nbflow.parameters.values import dumps_exact, loads_exact
+from nbflow.scheduling import Catchup, Cron, Every, Overlap, ScheduleRecord
 from nbflow.stores.tables import run as run_table
 
 _OPTION_DEFAULTS = {field.name: field.default for field in fields(RunOptions)}
@@ -112,3 +113,26 @@ def dispatcher_of(row: Row[Any]) -> DispatcherRecord:
 def version_of(row: Row[Any]) -> FlowVersion:
     columns: Mapping[str, Any] = row._asdict()
     return FlowVersion(**{**columns, "schema": loads_exact(columns["schema"])})
+
+
+def schedule_row(schedule: ScheduleRecord) -> dict[str, Any]:
+    row = {field.name: getattr(schedule, field.name) for field in fields(ScheduleRecord) if field.name != "when"}
+    when = schedule.when
+    row["cron"] = when.expression if isinstance(when, Cron) else None
+    row["seconds"], row["anchor"] = (when.seconds, when.anchor) if isinstance(when, Every) else (None, None)
+    row["catchup"], row["overlap"] = schedule.catchup.value, schedule.overlap.value
+    row["tags"] = dumps_exact(list(schedule.tags))
+    row["options"] = _options_text(schedule.options)
+    row["parameters"] = dumps_exact(dict(schedule.parameters))
+    return row
+
+
+def schedule_of(row: Row[Any]) -> ScheduleRecord:
+    columns = row._asdict()
+    expression, seconds, anchor = (columns.pop(name) for name in ("cron", "seconds", "anchor"))
+    columns["when"] = Every(seconds, anchor) if expression is None else Cron(expression)
+    columns["catchup"], columns["overlap"] = Catchup(columns["catchup"]), Overlap(columns["overlap"])
+    columns["tags"] = tuple(loads_exact(columns["tags"]))
+    columns["options"] = RunOptions(**loads_exact(columns["options"]))
+    columns["parameters"] = loads_exact(columns["parameters"])
+    return ScheduleRecord(**columns)

@@ -16,6 +16,7 @@ from nbflow.parameters.values import loads_exact
 from nbflow.stores.notebooks import delete_unmentioned, unpin
 from nbflow.stores.records import run_of, run_rows
 from nbflow.stores.section import Section, chunks, queue_up
+from nbflow.stores.successes import remember_successes
 from nbflow.stores.tables import attempt, run, run_tag
 
 _BATCH = 1000
@@ -32,7 +33,7 @@ class Runs(Section):
         try:
             with self._database.write() as connection:
                 for batch in _batches(runs):
-                    _add(connection, batch)
+                    insert_runs(connection, batch)
         except ConflictError as error:
             raise ConflictError(self._explain_conflict(batch, str(error))) from error
 
@@ -70,6 +71,8 @@ class Runs(Section):
 
     def prune(self, *, before: datetime) -> list[str]:
         pruned: list[str] = []
+        with self._database.write() as connection:
+            remember_successes(connection)
         ended = run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
         while True:
             # Thousand by thousand, so that no other writer waits long.
@@ -119,7 +122,8 @@ def _batches(runs: Iterable[RunRecord]) -> Iterator[list[RunRecord]]:
         yield batch
 
 
-def _add(connection: Connection, batch: Sequence[RunRecord]) -> None:
+def insert_runs(connection: Connection, batch: Sequence[RunRecord]) -> None:
+    """Record runs, numbered in their order."""
     batch = _end_with_parents(connection, batch)
     rows = run_rows(batch)
     tags: list[dict[str, Any]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Table, text
+from sqlalchemy import Connection, Executable, Table, text
 
 from nbflow.stores.engine import Database
 
@@ -33,10 +33,14 @@ def insert_new(connection: Connection, table: Table, row: dict[str, Any]) -> boo
     if connection.dialect.name == "postgresql":
         from sqlalchemy.dialects import postgresql
 
-        return connection.execute(postgresql.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
-    from sqlalchemy.dialects import sqlite
+        statement: Executable = postgresql.insert(table).values(row).on_conflict_do_nothing()
+    else:
+        from sqlalchemy.dialects import sqlite
 
-    return connection.execute(sqlite.insert(table).values(row).on_conflict_do_nothing()).rowcount == 1
+        statement = sqlite.insert(table).values(row).on_conflict_do_nothing()
+    # Without being asked to, SQLAlchemy keeps no count of inserted rows on Postgres.
+    counted = connection.execute(statement, execution_options={"preserve_rowcount": True})
+    return counted.rowcount == 1
 
 
 def queue_up(connection: Connection, queue: int = MANY_RUNS) -> None:

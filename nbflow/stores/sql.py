@@ -19,12 +19,13 @@ from nbflow.stores.listing import Listing
 from nbflow.stores.notebooks import Notebooks
 from nbflow.stores.pairs import Pairs
 from nbflow.stores.runs import Runs
+from nbflow.stores.schedules import Schedules
 from nbflow.stores.schema import prepare
 
 _FORMS = "give sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
 
-class SqlStore(Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Pairs):
+class SqlStore(Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Schedules, Pairs):
     """The ``Store`` port on SQLAlchemy Core. May be shared by threads, and used by the child of a fork."""
 
     def __init__(self, database: Database) -> None:

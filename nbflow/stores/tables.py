@@ -30,7 +30,7 @@ from sqlalchemy import (
 from nbflow.lifecycle import ACTIVE, AttemptState, RunState
 from nbflow.stores.columns import Moment, Words
 
-SCHEMA_VERSION: Final = "0001"
+SCHEMA_VERSION: Final = "0002"
 """The id of the newest migration: four digits, in order."""
 
 metadata = MetaData()
@@ -163,6 +163,36 @@ dispatcher = Table(
     Column("serves_all", Boolean, nullable=False),
 )
 
+schedule = Table(
+    "schedule",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("flow", Words, nullable=False),
+    Column("flow_version", Integer),
+    Column("cron", Words),  # either this, or seconds
+    Column("seconds", Float(53)),
+    Column("anchor", Moment),
+    Column("timezone", Words, nullable=False),
+    Column("starts", Moment),
+    Column("ends", Moment),
+    Column("run_name", Words),
+    Column("catchup", Words, nullable=False),
+    Column("catchup_limit", Integer, nullable=False),
+    Column("overlap", Words, nullable=False),
+    Column("misfire_grace", Float(53), nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("next_due", Moment),
+    Column("last_success", Moment),  # of runs that were pruned
+    Column("created", Moment, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("note", Words, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+    UniqueConstraint("flow", "name", name="schedule_flow_name"),
+)
+
 pair = Table(
     "pair",
     metadata,
@@ -196,4 +226,6 @@ INDEXES: Final = (
     "CREATE INDEX run_backfill ON run (backfill_id, sequence, state) WHERE backfill_id IS NOT NULL",
     "CREATE INDEX attempt_open ON attempt (owner) WHERE state IN ('claimed', 'started')",
     "CREATE INDEX flow_version_notebook ON flow_version (notebook_hash)",
+    "CREATE INDEX schedule_due ON schedule (next_due)",
+    "CREATE INDEX run_schedule ON run (schedule_id, state, sequence) WHERE schedule_id IS NOT NULL",
 )
