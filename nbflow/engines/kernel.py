@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +15,8 @@ from nbflow.kernels.death import MemoryWatch, describe_exit, describe_state, wat
 from nbflow.kernels.manager import AttemptKernelManager, make_kernel_manager, start_kernel
 
 SHUTDOWN_DEADLINE = 2.0
+NO_HISTORY = "--HistoryManager.hist_file=:memory:"
+"""IPython would keep every cell of every run in the user's own history, and kernels would wait there for each other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +65,10 @@ class Kernel:
         self.manager = make_kernel_manager(self.name, connection_dir=self._connection_folder, log=self._say)
         try:
             env = {**os.environ, **self._environment}
-            self.client = await start_kernel(self.manager, timeout=timeout, env=env, cwd=os.getcwd())
+            more = [NO_HISTORY] if _is_ipykernel(self.manager.kernel_spec.argv) else []
+            self.client = await start_kernel(
+                self.manager, timeout=timeout, env=env, cwd=os.getcwd(), extra_arguments=more
+            )
         except OSError as error:
             raise KernelError(f"kernel {self.name!r} could not start: {error}", kernel=self.name) from error
         self._tasks = [asyncio.create_task(self._watch_death()), asyncio.create_task(self._watch_heartbeat())]
@@ -125,3 +130,8 @@ class Kernel:
                 self.client.stop_channels()
             with suppress(Exception):
                 await manager.cleanup_resources()
+
+
+def _is_ipykernel(argv: Sequence[str]) -> bool:
+    """Whether the command of a kernel is ``python -m ipykernel_launcher`` or the like, whatever the kernel's name."""
+    return any(word.split(".", 1)[0] in ("ipykernel", "ipykernel_launcher") for word in argv)
