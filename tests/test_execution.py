@@ -11,7 +11,7 @@ import pytest
 from nbflow.api.flow import Flow
 from nbflow.errors import KernelError, OutputError, ParameterError, UsageError
 from nbflow.events import EventKind
-from nbflow.lifecycle import RunState
+from nbflow.lifecycle import FailureKind, RunState
 from nbflow.ports import RunFilter
 from nbflow.project import Project
 from tests.conftest import NotebookFactory
@@ -264,3 +264,19 @@ def test_numbers_that_json_lacks_are_recorded_exactly(flow: Load, make_notebook:
     assert nan != nan
     assert (inf, minus, large, huge) == (float("inf"), -float("inf"), 1e22, 2**70)
     assert str(zero) == "-0.0"
+
+
+def test_two_runs_never_write_one_output(flow: Load, make_notebook: NotebookFactory, tmp_path: Path) -> None:
+    path = make_notebook(["import time\nprint('go', flush=True)\ntime.sleep(60)"])
+    target = flow(path).options(output=tmp_path / "out.ipynb", raise_on_failure=False)
+    first = target.submit()
+    next(event for event in first.events(follow=True) if event.kind is EventKind.LOG)
+    second = target.run()
+    assert second.state is RunState.FAILED
+    assert second.failure is not None
+    assert second.failure.kind is FailureKind.SAVE
+    assert "is being written by another run" in second.failure.message
+    assert first.state is RunState.RUNNING
+    first.cancel().wait(raise_on_failure=False)
+    quick = flow(make_notebook(["1"], name="quick.ipynb")).options(output=tmp_path / "out.ipynb")
+    assert quick.run().state is RunState.COMPLETED

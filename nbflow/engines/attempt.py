@@ -11,16 +11,17 @@ import os
 import sys
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbflow.engines.claim import output_claimed
 from nbflow.engines.journal import Journal
 from nbflow.engines.masking import Mask
 from nbflow.engines.session import Ending, Session
 from nbflow.engines.spec import AttemptSpec
-from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError
+from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError, UsageError
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, Failure, FailureKind
 
@@ -115,7 +116,8 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     journal.flush()
     session.marks_errors = True
     session.make_saver = partial(make_saver, str(output), private=bool(spec.secrets))
-    _run_papermill(spec, node, kernel, output, session)
+    with output_claimed(output) if spec.options.output else nullcontext():
+        _run_papermill(spec, node, kernel, output, session)
     ending = session.ending
     if ending is None:
         raise RuntimeError("the execution ended without an ending")
@@ -260,7 +262,7 @@ def _find_cwd(spec: AttemptSpec) -> str:
     """The notebook's own folder, as in Jupyter, unless the caller wants another one."""
     if spec.options.cwd:
         if not os.path.isdir(spec.options.cwd):
-            raise OutputError(f"working directory {spec.options.cwd}: no such folder", path=spec.options.cwd)
+            raise UsageError(f"working directory {spec.options.cwd}: no such folder")
         return spec.options.cwd
     parent = os.path.dirname(spec.source_path)
     return parent if parent and os.path.isdir(parent) else os.getcwd()
@@ -268,6 +270,8 @@ def _find_cwd(spec: AttemptSpec) -> str:
 
 def _fail_to_begin(error: NbflowError) -> Ending:
     kind = FailureKind.KERNEL_START if isinstance(error, KernelError) else FailureKind.SETUP
+    if isinstance(error, OutputError):
+        kind = FailureKind.SAVE
     state = AttemptState.LOST if kind is FailureKind.KERNEL_START else AttemptState.FAILED
     return Ending(state=state, failure=Failure(kind=kind, message=str(error)))
 
