@@ -20,6 +20,7 @@ from pathlib import Path
 
 from nbflow.errors import NbflowError, StoreError
 from nbflow.lifecycle import (
+    WAITING,
     AttemptRecord,
     AttemptState,
     DispatcherRecord,
@@ -41,6 +42,7 @@ LOOKED_AT = 50
 """How many waiting runs are looked at in one turn."""
 
 FolderOf = Callable[[str, int], Path]
+FindSecrets = Callable[[RunRecord], Mapping[str, str]]
 Tell = Callable[[RunRecord, RunState | None], None]
 
 
@@ -88,12 +90,15 @@ class Dispatcher:
         serves_all: bool = False,
         root_id: str | None = None,
         tell: Tell | None = None,
+        find_secrets: FindSecrets | None = None,
     ) -> None:
         """*root_id*: the tree that this process is a kernel in, with which it shares its slots.
 
         *tell* hears of every change that is made here, with the state before it; it must neither raise nor wait.
+        *find_secrets* gives the secrets of a run that was submitted elsewhere.
         """
         self._tell: Tell = tell or (lambda run, old: None)
+        self._find_secrets: FindSecrets = find_secrets or (lambda run: {})
         self.record = describe_process(serves_all=serves_all, now=datetime.now(UTC))
         self.error: NbflowError | None = None
         self._store = store
@@ -207,7 +212,7 @@ class Dispatcher:
         if clock - self._renewed > self._lease.total_seconds() / 3:
             self._renewed = clock
             self._renew()
-        if clock - self._recovered > self._lease.total_seconds():
+        if clock - self._recovered > self._lease.total_seconds() / 3:
             self._recovered = clock
             self._recover()
 
@@ -243,7 +248,7 @@ class Dispatcher:
             attempt=attempt,
             folder=self._folder_of(run.id, attempt.number),
             notebook=self._store.get_notebook(run.notebook_hash),
-            secrets=self._secrets.get(run.id, {}),
+            secrets=self._secrets.get(run.id) or self._find_secrets(run),
             tied=not self.record.serves_all,
         )
         self._engine.launch(launch)
@@ -266,7 +271,7 @@ class Dispatcher:
         """The engine tells an outcome once: it is kept until the store has it."""
         for attempt_id, outcome in list(self._outcomes.items()):
             attempt = self._active[attempt_id]
-            run = self._store.finish_attempt(attempt, outcome, now=datetime.now(UTC))
+            run = finish(self._store, attempt, outcome, now=datetime.now(UTC))
             if run is not None:
                 self._tell(run, RunState.CANCELLING if run.cancel_reason else RunState.RUNNING)
             self._forget(attempt, run)
@@ -308,7 +313,7 @@ class Dispatcher:
 
     def _recover(self) -> None:
         now = datetime.now(UTC)
-        for attempt in recover(
+        for attempt, _ in recover(
             self._store, self._engine, folder_of=self._folder_of, owner=self.record, lease=self._lease, now=now
         ):
             self._active[attempt.id] = attempt
@@ -347,6 +352,17 @@ def _started(attempt: AttemptRecord, pid: int | None) -> AttemptRecord:
     return replace(attempt, state=AttemptState.STARTED, pid=pid)
 
 
+def finish(store: Store, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
+    """Bring the end of an attempt into the store. A run that would be tried again by a process that is gone ends too."""
+    run = store.finish_attempt(attempt, outcome, now=now)
+    if run is None or run.state not in WAITING or run.tied_to is None:
+        return run
+    if all(dispatcher.id != run.tied_to for dispatcher in store.list_dispatchers()):
+        store.remove_dispatcher(run.tied_to, now=now)
+        return store.get_run(run.id)
+    return run
+
+
 def recover(
     store: Store,
     engine: Engine,
@@ -355,25 +371,31 @@ def recover(
     owner: DispatcherRecord,
     lease: timedelta,
     now: datetime,
-    include_silent: bool = True,
-) -> list[AttemptRecord]:
+    is_passing: bool = False,
+) -> list[tuple[AttemptRecord, RunRecord]]:
     """Adopt the attempts whose owner is dead; they are *owner*'s now, and *engine* will tell their fate.
 
-    *include_silent*: also those whose owner lives and let its lease expire (stopped, or swapped out); only for an
-    owner that stays. An expired lease alone ends nothing: the attempt is asked first.
+    Those of runs tied to nobody go on without an owner: they are taken up by one that serves all, or by one that only
+    looks whether they have ended (*is_passing*). One that stays also adopts from an owner that lives and let its lease
+    expire (stopped, or swapped out). An expired lease alone ends nothing: the attempt is asked first.
     """
     known = {dispatcher.id: dispatcher for dispatcher in store.list_dispatchers()}
     others = [record for record in known.values() if record.id != owner.id]
     dead = {record.id for record in others if not is_alive(record, lease=lease.total_seconds(), now=now)}
     adopted = []
     for attempt in store.list_open_attempts():
-        is_silent = include_silent and attempt.lease < now
+        is_silent = not is_passing and attempt.lease < now
         if attempt.owner == owner.id or (attempt.owner in known and attempt.owner not in dead and not is_silent):
+            continue
+        run = store.get_run(attempt.run_id)
+        if run.tied_to is None and not (owner.serves_all or is_passing):
             continue
         ours = store.adopt(attempt, owner=owner.id, lease=now + lease, now=now)
         if ours is not None:
-            engine.adopt(ours, folder_of(ours.run_id, ours.number))
-            adopted.append(ours)
+            # Whether an attempt of another host has begun can't be seen in the folders of this one.
+            is_here = attempt.owner in known and known[attempt.owner].host == owner.host
+            engine.adopt(ours if is_here else _started(ours, ours.pid), folder_of(ours.run_id, ours.number))
+            adopted.append((ours, run))
     for dispatcher_id in dead:
         store.remove_dispatcher(dispatcher_id, now=now)
     return adopted

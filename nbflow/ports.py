@@ -286,7 +286,10 @@ class Engine(Protocol):
         """Begin the attempt and return at once. A failure to begin is told by the next poll as ``not_started``."""
 
     def adopt(self, attempt: AttemptRecord, folder: Path) -> None:
-        """Look after an attempt that another process launched: poll tells its fate from now on."""
+        """Look after an attempt that another process launched: poll tells its fate from now on.
+
+        One in state ``claimed`` that has not begun is kept from it for good, and told as ``not_started``.
+        """
 
     def kill(self, attempt_id: str, *, grace: float) -> None:
         """Ask it to end: the kernel may clean up for *grace* seconds, then everything it started is killed. Returns at once."""

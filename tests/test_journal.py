@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.engines.journal import FILE_NAME, Journal, is_locked, read_journal
+from nbflow.engines.journal import FILE_NAME, Journal, forestall, is_locked, read_journal
 from nbflow.errors import ConflictError
 from nbflow.events import EventKind, parse_token
 
@@ -72,3 +72,16 @@ def test_the_lock_tells_whether_the_runner_lives(tmp_path: Path) -> None:
 def test_only_its_user_may_read_it(tmp_path: Path) -> None:
     with Journal(tmp_path):
         assert (tmp_path / FILE_NAME).stat().st_mode & 0o077 == 0
+
+
+def test_an_attempt_that_has_not_begun_can_be_kept_from_it(tmp_path: Path) -> None:
+    assert forestall(tmp_path / "new" / "a1")
+    with pytest.raises(ConflictError, match="begun before"):
+        Journal(tmp_path / "new" / "a1")
+    [event] = read_journal(tmp_path / "new" / "a1", attempt=1)
+    assert (event.kind, event.data["state"]) == (EventKind.ENDED, "not_started")
+    assert not forestall(tmp_path / "new" / "a1")
+    with Journal(tmp_path) as journal:
+        assert not forestall(tmp_path)
+        journal.add(EventKind.STARTED)
+    assert not forestall(tmp_path)

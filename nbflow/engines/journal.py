@@ -16,6 +16,7 @@ from typing import Any
 
 from nbflow.errors import ConflictError
 from nbflow.events import Event, EventKind, decode_event, encode_event
+from nbflow.lifecycle import AttemptState
 
 FILE_NAME = "events.jsonl"
 READ_SIZE = 1 << 20
@@ -85,6 +86,21 @@ class Journal:
 
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_CLOEXEC, 0o600)
+
+
+def forestall(folder: Path) -> bool:
+    """Make sure that an attempt which has not begun never does, whoever may still be about to start it.
+
+    False when it has begun. The end record that is left says ``not_started``.
+    """
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    try:
+        with Journal(folder) as journal:
+            journal.add(EventKind.ENDED, {"state": AttemptState.NOT_STARTED.value, "failure": None})
+            journal.sync()
+    except ConflictError:
+        return False
+    return True
 
 
 def is_locked(folder: Path) -> bool:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from nbflow.engines.journal import FILE_NAME, is_locked
+from nbflow.engines.journal import FILE_NAME, forestall, is_locked
 from nbflow.engines.spec import AttemptSpec
 from nbflow.events import EventKind, decode_event
 from nbflow.kernels.processes import Child, python_module
@@ -25,6 +25,7 @@ PIPE_SIZE = 60_000
 END_MARGIN = 4.0
 LOG_MARK = b'"k":"log"'
 MARK_WITHIN = 80
+_NOT_STARTED = Outcome(state=AttemptState.NOT_STARTED)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +39,8 @@ class _Followed:
     tie: int | None = None
     offset: int = 0
     started: bool = False
+    is_claimed: bool = False
+    """It was adopted, and its last owner had not seen it begin."""
     pid: int | None = None
     progress: Progress = field(default_factory=Progress)
     end: Mapping[str, Any] | None = None
@@ -89,7 +92,13 @@ class LocalEngine:
         with self._lock:
             self._followed.setdefault(
                 attempt.id,
-                _Followed(attempt_id=attempt.id, number=attempt.number, folder=folder, pid=attempt.pid),
+                _Followed(
+                    attempt_id=attempt.id,
+                    number=attempt.number,
+                    folder=folder,
+                    pid=attempt.pid,
+                    is_claimed=attempt.state is AttemptState.CLAIMED,
+                ),
             )
 
     def kill(self, attempt_id: str, *, grace: float) -> None:
@@ -136,7 +145,9 @@ class LocalEngine:
         if followed.end is not None:
             outcome = _to_outcome(followed)
         elif not alive:
-            outcome = _to_loss(followed)
+            # Its owner may have died before the runner began; and one that is yet to begin must not.
+            unbegun = followed.is_claimed and not followed.offset and forestall(followed.folder)
+            outcome = _NOT_STARTED if unbegun else _to_loss(followed)
         return Report(
             attempt_id=followed.attempt_id,
             started=followed.started,

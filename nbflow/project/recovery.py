@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from nbflow.config import Config
-from nbflow.dispatcher import describe_process, is_alive, recover
+from nbflow.dispatcher import describe_process, finish, is_alive, recover
 from nbflow.engines.journal import get_attempt_folder
 from nbflow.engines.local import LocalEngine
 from nbflow.errors import NbflowError
@@ -38,16 +38,20 @@ def settle(store: Store, config: Config) -> list[tuple[RunRecord, RunState]]:
     try:
         folder_of = partial(get_attempt_folder, config.home)
         lease = timedelta(seconds=config.lease)
-        adopted = recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now, include_silent=False)
-        waiting = {attempt.id: attempt for attempt in adopted}
+        adopted = recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now, is_passing=True)
+        waiting = {attempt.id: (attempt, run) for attempt, run in adopted}
         deadline = time.monotonic() + PATIENCE
         while waiting and time.monotonic() < deadline:
             for report in engine.poll():
-                if report.outcome is not None and report.attempt_id in waiting:
-                    attempt = waiting.pop(report.attempt_id)
-                    run = store.finish_attempt(attempt, report.outcome, now=datetime.now(UTC))
-                    if run is not None:
-                        ended.append((run, RunState.CANCELLING if run.cancel_reason else RunState.RUNNING))
+                attempt, run = waiting.pop(report.attempt_id, (None, None))
+                if attempt is None or run is None:
+                    continue
+                if report.outcome is not None:
+                    finished = finish(store, attempt, report.outcome, now=datetime.now(UTC))
+                    if finished is not None:
+                        ended.append((finished, RunState.CANCELLING if finished.cancel_reason else RunState.RUNNING))
+                elif run.tied_to is not None:
+                    waiting[attempt.id] = (attempt, run)  # its processes are about to end; those tied to nobody go on
             if waiting:
                 threading.Event().wait(0.05)
     finally:
