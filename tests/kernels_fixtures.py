@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from nbflow.kernels.linux import process_start_time
-from nbflow.kernels.manager import AttemptKernelManager, make_kernel_manager, start_kernel
+from nbflow.kernels.manager import AttemptKernelManager, make_kernel_manager, receive, start_kernel
 from nbflow.kernels.provisioner import SharedSpawner
 
 T = TypeVar("T")
@@ -109,18 +109,32 @@ class Notebook:
     def child(self) -> Any:
         return self.manager.provisioner.process.child
 
+    async def execute(self, code: str, limit: float = 60.0) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """The content of the reply, and the messages that were published."""
+        message = self.client.execute(code)
+        published: list[dict[str, Any]] = []
+
+        async def follow() -> dict[str, Any]:
+            while True:
+                each = await receive(self.client.iopub_channel, look_again=0.1)
+                if each["parent_header"].get("msg_id") == message:
+                    published.append(each)
+                    if each["msg_type"] == "status" and each["content"]["execution_state"] == "idle":
+                        break
+            while (reply := await receive(self.client.shell_channel, look_again=0.1))["parent_header"][
+                "msg_id"
+            ] != message:
+                pass
+            return reply
+
+        reply = await asyncio.wait_for(follow(), limit)
+        return reply["content"], published
+
     async def run(self, code: str) -> str:
         """What the code prints; AssertionError where it raises."""
-        printed: list[str] = []
-
-        def take(message: dict[str, Any]) -> None:
-            if message["msg_type"] == "stream":
-                printed.append(message["content"]["text"])
-
-        reply = await self.client.execute_interactive(code, output_hook=take, timeout=60)
-        content = reply["content"]
+        content, published = await self.execute(code)
         assert content["status"] == "ok", "\n".join(content.get("traceback", [content["status"]]))
-        return "".join(printed)
+        return "".join(each["content"]["text"] for each in published if each["msg_type"] == "stream")
 
     async def ask(self, expression: str) -> Any:
         """The value of an expression, through JSON."""

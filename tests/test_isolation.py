@@ -136,6 +136,7 @@ def test_what_is_drawn_by_chance_differs_between_kernels(installed: AddModule) -
         assert len({draw[name] for draw in draws}) == 3, name
 
 
+OUTPUTS = ("stream", "error", "execute_result", "display_data", "update_display_data")
 VOLATILE = re.compile(r"0x[0-9a-f]+|\d+\.\d+s|nbt-\w+|/tmp/ipykernel_\d+/\d+\.py|<memory at .*?>")
 
 
@@ -156,23 +157,13 @@ async def execute(cells: dict[str, str]) -> dict[str, Any]:
         async with gate:
             with tempfile.TemporaryDirectory(prefix="nbt-") as folder:
                 notebook = await open_notebook(cwd=folder)
-                outputs: list[Any] = []
-                reply = await notebook.client.execute_interactive(code, output_hook=collect(outputs), timeout=60)
-                content = reply["content"]
+                content, published = await notebook.execute(code)
+                outputs = [(each["msg_type"], each["content"]) for each in published if each["msg_type"] in OUTPUTS]
                 facts = (notebook.child.forked, content["status"], content.get("evalue"), normalize(merge(outputs)))
                 await close_notebook(notebook)
                 return name, facts
 
     return dict(await asyncio.gather(*(one(name, code) for name, code in cells.items())))
-
-
-def collect(outputs: list[Any]) -> Any:
-    def take(message: dict[str, Any]) -> None:
-        kind, content = message["msg_type"], message["content"]
-        if kind in ("stream", "error", "execute_result", "display_data", "update_display_data"):
-            outputs.append((kind, content))
-
-    return take
 
 
 def merge(outputs: list[Any]) -> list[Any]:

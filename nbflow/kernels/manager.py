@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from queue import Empty
 from typing import Any
 
 import zmq
@@ -25,6 +26,7 @@ _LONGEST_FOLDER = 95  # of the 107 bytes of a Unix socket's path
 _TCP_TRIES = 3
 _RECONNECT = 4  # milliseconds: zmq's own 100 are longer than a forked kernel needs to start
 _FIRST_PAUSE = 0.25
+_LOOK_AGAIN = 0.05
 _SPEAK_IPC = frozenset({"python", "r", "julia", "bash"})
 
 
@@ -170,12 +172,13 @@ async def wait_until_ready(manager: AttemptKernelManager, client: Any, *, timeou
     """
     deadline = time.monotonic() + timeout
     ended = asyncio.ensure_future(manager.wait_exit())
-    answers = asyncio.gather(_find_reply(client), client.iopub_channel.get_msg(timeout=None))
+    answers = asyncio.gather(_find_reply(client), receive(client.iopub_channel, look_again=_LOOK_AGAIN))
+    waiting: set[asyncio.Future[Any]] = {answers, ended}
     pause = _FIRST_PAUSE
     try:
         while (left := deadline - time.monotonic()) > 0:
             client.kernel_info()  # once more: what was published before iopub was connected is lost
-            await asyncio.wait({answers, ended}, timeout=min(pause, left), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(waiting, timeout=min(pause, left), return_when=asyncio.FIRST_COMPLETED)
             if ended.done():
                 raise _Died(ended.result())
             if answers.done():
@@ -190,9 +193,21 @@ async def wait_until_ready(manager: AttemptKernelManager, client: Any, *, timeou
         await asyncio.gather(ended, answers, return_exceptions=True)
 
 
+async def receive(channel: Any, *, look_again: float) -> dict[str, Any]:
+    """The channel's next message, looked for anew every so many seconds.
+
+    jupyter_client sends through a second handle on the channel's socket. That may use up the news of a message that has
+    just arrived, and a wait that had begun before would go on for ever.
+    """
+    while True:
+        with suppress(Empty):
+            message: dict[str, Any] = await channel.get_msg(timeout=look_again)
+            return message
+
+
 async def _find_reply(client: Any) -> dict[str, Any]:
     while True:
-        message = await client.shell_channel.get_msg(timeout=None)
+        message = await receive(client.shell_channel, look_again=_LOOK_AGAIN)
         if message["msg_type"] == "kernel_info_reply":
             content: dict[str, Any] = message["content"]
             return content
