@@ -281,6 +281,8 @@ class Outcome:
     output_path: str | None = None
     log_lines: int = 0
     last_line: str = ""
+    ended: datetime | None = None
+    """When, on the attempt's own word: it may have ended long before anybody looked. None: now."""
 
 
 HELD = "schedule:"
@@ -318,7 +320,7 @@ def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: 
 
     def end(state: RunState, message: str | None = None) -> RunRecord:
         text = closed.message if message is None else message
-        return replace(closed, state=state, ended=now, message=text, not_before=None)
+        return replace(closed, state=state, ended=outcome.ended or now, message=text, not_before=None)
 
     def again(tries: int) -> RunRecord:
         wait = run.options.retry_delay * run.options.retry_backoff ** max(tries - 1, 0)

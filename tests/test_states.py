@@ -121,3 +121,9 @@ def test_equal_content_values_and_kernel_have_one_identity() -> None:
 )
 def test_the_fields_of_a_name_template_are_found(template: str, fields: list[str]) -> None:
     assert find_template_fields(template) == fields
+
+
+def test_a_run_ended_when_its_attempt_says_so() -> None:
+    ended = decide(RUN, [], Outcome(state=AttemptState.SUCCEEDED, ended=NOW - timedelta(hours=1)), NOW)
+    assert ended.ended == NOW - timedelta(hours=1)
+    assert decide(RUN, [], Outcome(state=AttemptState.LOST), NOW).ended == NOW

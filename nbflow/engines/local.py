@@ -9,6 +9,7 @@ import signal
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ class _Followed:
     pid: int | None = None
     progress: Progress = field(default_factory=Progress)
     end: Mapping[str, Any] | None = None
+    ended: datetime | None = None
     start_error: str | None = None
 
 
@@ -208,7 +210,7 @@ def _take_note(followed: _Followed, line: bytes) -> None:
         case EventKind.RENAMED:
             followed.progress = replace(progress, name=event.data["name"])
         case EventKind.ENDED:
-            followed.end = event.data
+            followed.end, followed.ended = event.data, event.time
         case _:
             pass
 
@@ -225,6 +227,7 @@ def _to_outcome(followed: _Followed) -> Outcome:
         output_path=end.get("output_path"),
         log_lines=end.get("log_lines", 0),
         last_line=end.get("last_line", ""),
+        ended=followed.ended,
     )
 
 

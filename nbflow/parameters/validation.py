@@ -238,6 +238,14 @@ def _normalise_foreign(value: Any) -> Any:
     raise _Refused("unrepresentable", f"a {package} {kind} can't be passed; {_ADVICE_FOR_TABLES}")
 
 
+def read_secret(name: str, text: str, *, environ: Mapping[str, str]) -> str:
+    """The secret that ``env:NAME`` or ``file:PATH`` stands for. Raises ParameterError when it is not there."""
+    try:
+        return Secret(_read_secret(text, environ))
+    except _Refused as refused:
+        raise ParameterError([Fault(parameter=name, rule=refused.rule, message=refused.message)]) from None
+
+
 def _read_secret(text: str, environ: Mapping[str, str]) -> str:
     scheme, colon, name = text.partition(":")
     if not colon or scheme not in ("env", "file"):

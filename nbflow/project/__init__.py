@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +25,9 @@ from nbflow.project.pairs import KeyValues
 if TYPE_CHECKING:
     from nbflow.dispatcher import Dispatcher
     from nbflow.notifications.notifier import Notifier
-    from nbflow.project.submission import Parent
+    from nbflow.project.execution import Service
+    from nbflow.project.schedules import Schedules
+    from nbflow.project.submission import Parent, Request
 
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
 
@@ -82,6 +84,13 @@ class Project:
                 for run, old in settle(self._store, self.config):
                     self.notifier.tell(run, old)
             return self._store
+
+    @cached_property
+    def schedules(self) -> Schedules:
+        """When flows run by themselves."""
+        from nbflow.project.schedules import Schedules
+
+        return Schedules(self)
 
     @property
     def notifier(self) -> Notifier:
@@ -200,9 +209,15 @@ class Project:
             done = self.store.list_runs(RunFilter(states=(RunState.COMPLETED,), identity=run.identity, limit=1))
             if done:
                 return self._skip(run, done[0], flow)
+        return self.begin(request, flow, detach=detach)
+
+    def begin(self, request: Request, flow: LoadedFlow, *, detach: bool = False) -> RunRecord:
+        """Record a run that was checked, and have it executed: by this process, or, *detach*\\ ed, by one of its own."""
+        run = request.run
         self.store.put_notebook(run.notebook_hash, flow.notebook.content)
         if detach:
-            self.store.add_runs([run])
+            # A server may take the run before its worker does; it has no secrets for it.
+            self.store.add_runs([replace(run, tied_to=f"worker:{run.id}" if request.secrets else None)])
             self.notifier.tell(run, None)
             self._spawn_worker(run.id, request.secrets)
             return self.store.get_run(run.id)
@@ -231,13 +246,14 @@ class Project:
     def start_dispatcher(self) -> Dispatcher:
         """The dispatcher of this process: a background thread, started once, that executes what is submitted here."""
         from nbflow.dispatcher import Dispatcher
+        from nbflow.project.execution import make_engine
 
         with self._lock:
             if self._dispatcher is None:
                 config = self.config
                 dispatcher = Dispatcher(
                     self.store,
-                    self._engine or self._make_engine(),
+                    self._engine or make_engine(config),
                     folder_of=self.get_attempt_folder,
                     lease=config.lease,
                     grace=config.grace,
@@ -248,23 +264,14 @@ class Project:
                 self._dispatcher = dispatcher
             return self._dispatcher
 
-    def _make_engine(self) -> Engine:
-        from nbflow.engines.local import LocalEngine
-        from nbflow.kernels.preload import RUNNER_MODULES
-        from nbflow.kernels.spawner import Spawner
+    def serve(self, *, tell: Callable[[RunRecord], None] | None = None) -> Service:
+        """What a server does beside answering: make the runs of schedules, and execute what is tied to nobody.
 
-        config = self.config
-        settings = {
-            "grace": config.grace,
-            "output_limit": config.output_limit,
-            "environment": to_environment(config),
-        }
-        spawner = Spawner(
-            fork=None if config.fork_server else False,
-            preload=config.preload,
-            warm=(*RUNNER_MODULES, "nbflow.engines.warm"),
-        )
-        return LocalEngine(spawner, slots=config.slots, settings=settings)
+        To be started and closed; *tell* hears of every run that a schedule makes.
+        """
+        from nbflow.project.execution import Service
+
+        return Service(self, tell=tell)
 
     def get_attempt_folder(self, run_id: str, number: int) -> Path:
         from nbflow.engines.journal import get_attempt_folder

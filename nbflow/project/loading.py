@@ -26,6 +26,8 @@ class LoadedFlow:
     source_path: Path
     """Absolute; of a registered flow, the file as it was registered."""
     version: FlowVersion | None = None
+    pinned: bool = False
+    """Whether this version was asked for, not just the newest."""
 
     @cached_property
     def declaration(self) -> Declaration:
@@ -64,7 +66,13 @@ def load_registered(full_name: str, store: Store, *, version: int | None = None)
     except NotFoundError:
         raise NotFoundError(_say_missing(full_name, store, version)) from None
     notebook = read_notebook(store.get_notebook(found.notebook_hash))
-    return LoadedFlow(label=found.full_name, notebook=notebook, source_path=Path(found.source_path), version=found)
+    return LoadedFlow(
+        label=found.full_name,
+        notebook=notebook,
+        source_path=Path(found.source_path),
+        version=found,
+        pinned=version is not None,
+    )
 
 
 def _say_missing(full_name: str, store: Store, version: int | None) -> str:

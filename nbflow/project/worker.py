@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping
 
 from nbflow.config import Config, to_environment
+from nbflow.errors import ConflictError
 
 
 def spawn_worker(config: Config, run_id: str, secrets: Mapping[str, str]) -> int:
@@ -31,15 +32,18 @@ def spawn_worker(config: Config, run_id: str, secrets: Mapping[str, str]) -> int
 
 
 def main(run_id: str) -> int:
-    """Execute the run, which nobody else has claimed."""
+    """Execute the run, unless somebody else does."""
     from nbflow.project import Project, expecting
 
     secrets = json.load(sys.stdin)
     with Project.open() as project:
         dispatcher = project.start_dispatcher()
         run = project.get_run(run_id)
-        with expecting(dispatcher, run, secrets):
-            project.store.tie_run(run.id, dispatcher.id)
+        try:
+            with expecting(dispatcher, run, secrets):
+                project.store.tie_run(run.id, dispatcher.id)
+        except ConflictError:
+            return 0  # a server was faster, or it was cancelled
         project.wait(run.id)
     return 0
 

@@ -31,7 +31,8 @@ class Attempts(Section):
     def finish_attempt(self, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
         still_open = table.c.id == attempt.id, table.c.nonce == attempt.nonce, IS_OPEN
         why = outcome.failure.message if outcome.failure else ""
-        closed = update(table).where(*still_open).values(state=outcome.state.value, ended=now, waiting=False, why=why)
+        ending = {"state": outcome.state.value, "ended": outcome.ended or now, "waiting": False, "why": why}
+        closed = update(table).where(*still_open).values(ending)
         with self._database.write() as connection:
             if connection.execute(closed).rowcount != 1:
                 return None
