@@ -1,6 +1,7 @@
 """A kernel provisioner for jupyter_client: kernels forked from warm imports where possible, guarded always.
 
-nbflow's runners use it; papermill and nbclient alone can, with ``JUPYTER_DEFAULT_PROVISIONER_NAME=nbflow``.
+nbflow's runners use it; papermill and nbclient alone can, with ``JUPYTER_DEFAULT_PROVISIONER_NAME=nbflow``. Then
+``NBFLOW_PRELOAD`` names libraries to import beforehand, and ``NBFLOW_FORK_SERVER=0`` turns the forking off.
 """
 
 from __future__ import annotations
