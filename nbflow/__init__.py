@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from nbflow.api.listing import Runs, runs
     from nbflow.api.pairs import kv
     from nbflow.api.run import Run
+    from nbflow.api.schedules import Schedule, Schedules, schedules
     from nbflow.errors import (
         ConfigError,
         ConflictError,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
     from nbflow.lifecycle import RunState
     from nbflow.parameters import Choice, Parameter, Pattern, Range, Secret
+    from nbflow.scheduling import cron, every
 
 __version__ = "0.1.0"
 
@@ -49,6 +51,7 @@ _HOME = {
     "nbflow.api.listing": ("Runs", "runs"),
     "nbflow.api.pairs": ("kv",),
     "nbflow.api.run": ("Run",),
+    "nbflow.api.schedules": ("Schedule", "Schedules", "schedules"),
     "nbflow.errors": (
         "ConfigError",
         "ConflictError",
@@ -70,6 +73,7 @@ _HOME = {
     ),
     "nbflow.parameters": ("Choice", "Parameter", "Pattern", "Range", "Secret"),
     "nbflow.lifecycle": ("RunState",),
+    "nbflow.scheduling": ("cron", "every"),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -81,10 +85,15 @@ __all__ = [  # noqa: RUF022 - by subject
     "create_flow_run",
     "wait_for_flow_run",
     "wait_all",
+    "cron",
+    "every",
+    "schedules",
     "Flow",
     "Run",
     "Runs",
     "RunState",
+    "Schedule",
+    "Schedules",
     "Parameter",
     "Range",
     "Choice",

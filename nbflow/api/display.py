@@ -1,4 +1,4 @@
-"""How flows and runs look in a cell: small HTML with its own few styles, readable in light and dark themes."""
+"""How flows, runs and schedules look in a cell: small HTML with its own few styles, readable in light and dark themes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from nbflow.parameters import ComputedDefault, LiteralDefault, Parameter
 if TYPE_CHECKING:
     from nbflow.api.flow import Flow
     from nbflow.api.run import Run
+    from nbflow.api.schedules import Schedule
 
 # A sign besides the colour: colour alone is not for everybody.
 MARKS = {
@@ -89,6 +90,39 @@ def show_runs(runs: Sequence[Run]) -> str:
         state = _badge(record.state, "")
         rows.append((_code(record.id[:8]), escape(record.name), state, created, seconds, escape(values[:200])))
     return _table(("id", "name", "state", "created (UTC)", "duration", "parameters"), rows)
+
+
+def show_schedule(schedule: Schedule) -> str:
+    record = schedule.record
+    version = f" · version {record.flow_version}" if record.flow_version else ""
+    rows = [("when", f"{_code(str(record.when))} {escape(record.timezone)}")]
+    rows += [("next", "paused")] if record.paused else []
+    rows += [
+        ("next" if not index else "", time.strftime("%a %Y-%m-%d %H:%M:%S %Z"))
+        for index, time in enumerate(schedule.next_times())
+    ]
+    rows += [(_code(name), _code(_shorten(value))) for name, value in record.parameters.items()]
+    rows.append(("missed, overlapping", f"{record.catchup}, {record.overlap}"))
+    for run in schedule.runs(limit=1):
+        rows.append(("last run", f"{_badge(run.state, run.record.message)} <small>{run.id}</small>"))
+    rows += [("note", escape(record.note))] if record.note else []
+    problem = schedule.problem
+    rows += [("problem", f"<b>{escape(problem)}</b>")] if problem else []
+    title = f"<b>{escape(record.name)}</b> <small>{record.id}</small> {escape(record.flow)}{version}"
+    return f"<div>{title}{_table((), rows)}</div>"
+
+
+def show_schedules(schedules: Sequence[Schedule]) -> str:
+    rows = []
+    for schedule in schedules:
+        record = schedule.record
+        following = [time.strftime("%Y-%m-%d %H:%M %Z") for time in schedule.next_times(1)]
+        values = ", ".join(f"{name}={_shorten(value)}" for name, value in record.parameters.items())
+        last = "".join(_badge(run.state, "") for run in schedule.runs(limit=1))
+        when = f"{_code(str(record.when))} {escape(record.timezone)}"
+        due = "paused" if record.paused else "".join(following) or "over"
+        rows.append((_code(record.id), escape(record.name), escape(record.flow), when, due, last, escape(values[:200])))
+    return _table(("id", "name", "flow", "when", "next", "last run", "parameters"), rows)
 
 
 def _show_default(parameter: Parameter) -> str:

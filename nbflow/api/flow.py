@@ -17,7 +17,11 @@ from nbflow.parameters import Finding, Parameter
 from nbflow.project import LoadedFlow, Project
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from nbflow.api.listing import Runs
+    from nbflow.api.schedules import Schedule
+    from nbflow.scheduling import Cron, Every
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +159,45 @@ class Flow:
         return map_flow(
             self, values, max_workers=max_workers, stream_logs=stream_logs, raise_on_failure=raise_on_failure
         )
+
+    def schedule(
+        self,
+        when: Cron | Every | None = None,
+        /,
+        parameters: Mapping[str, Any] | None = None,
+        *,
+        cron: str | None = None,
+        every: str | float | timedelta | None = None,
+        **settings: Any,
+    ) -> Schedule:
+        """Have the flow run by itself, with these values and this flow's options; checked now, as a call would be.
+
+        >>> report.schedule(nbflow.cron("0 7 * * 1-5"), {"region": "EU"}, timezone="Europe/Berlin")  # doctest: +SKIP
+        >>> report.schedule(every="10min", parameters={"day": "{{ scheduled_date - 1d }}"})          # doctest: +SKIP
+
+        *settings*: ``name``; ``timezone`` (UTC); ``starts`` and ``ends``; ``catchup``, what becomes of fire times missed while
+        nothing was running: ``"none"``, ``"latest"`` (default) or ``"all"``, the newest ``catchup_limit`` (100);
+        ``overlap``, what becomes of one at which an earlier run has not ended: ``"skip"`` (default), ``"queue"`` or
+        ``"allow"``; ``misfire_grace``, by how many seconds one may be late (60).
+        In values, ``{{ scheduled_date }}``, ``{{ scheduled_time }}`` and ``{{ last_success }}`` stand for the run's own; a
+        secret is a reference: ``"env:NAME"`` or ``"file:PATH"``.
+        Raises ParameterError with every fault, required parameters without a value included.
+        """
+        from nbflow.api.schedules import Schedule, check_settings, choose_when
+
+        options = self._options
+        if options.skip_completed:
+            raise UsageError("skip_completed: a schedule runs at each of its times; leave it out")
+        chosen = {"tags": options.tags, **check_settings(settings)}
+        made = self._project.schedules.create(
+            self._loaded,
+            choose_when(when, cron, every),
+            parameters,
+            options=options.run,
+            run_name=options.name,
+            **chosen,
+        )
+        return Schedule(made, self._project)
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{p.name}: {p.type_text}" for p in self.parameters)

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nbflow.cli.completion import complete_flow, complete_key, complete_run
+from nbflow.cli.completion import complete_flow, complete_key, complete_run, complete_schedule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -77,6 +77,18 @@ def flow_argument(function: F) -> F:
 def run_argument(function: F) -> F:
     """RUN: an id, or an unambiguous beginning of one."""
     return click.argument("run_id", metavar="RUN", shell_complete=complete_run)(function)
+
+
+def schedule_argument(function: F) -> F:
+    """SCHEDULE: an id, an unambiguous beginning of one, or a name."""
+    return click.argument("schedule_id", metavar="SCHEDULE", shell_complete=complete_schedule)(function)
+
+
+def schedules_argument(function: F) -> F:
+    """SCHEDULE...: one or more of them."""
+    return click.argument(
+        "schedule_ids", metavar="SCHEDULE...", nargs=-1, required=True, shell_complete=complete_schedule
+    )(function)
 
 
 def key_argument(function: F) -> F:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from nbflow.cli.completion import complete_flow
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
 from nbflow.cli.records import finding_to_json
-from nbflow.errors import NotebookError, UsageError
+from nbflow.errors import NotebookError, StoreError, UsageError
 
 if TYPE_CHECKING:
     from nbflow.parameters import Finding
@@ -24,6 +25,9 @@ Examples:
   nbflow check report.ipynb
   nbflow check --strict notebooks/           in CI: warnings count too
   nbflow check sales/report                  also: drift between file and registered version
+
+\b
+Of a scheduled flow also: schedules that can't run any more, dates that stay the same in every run.
 
 Exit code 1 when a finding is an error (with --strict: or a warning), else 0.
 """
@@ -39,13 +43,15 @@ def command(paths: tuple[str, ...], strict: bool, as_json: bool) -> int:
     counting = ("error", "warning") if strict else ("error",)
     notebooks = 0
     found: list[tuple[str, Finding]] = []
-    for path in paths:
-        for label, findings in _check_reference(path):
-            notebooks += 1
-            found += [(label, finding) for finding in findings]
-            if not as_json:
-                for finding in findings:
-                    write_line(format_finding(label, finding))
+    with schedule_check() as check_schedules:
+        for path in paths:
+            for label, findings in _check_reference(path):
+                findings += check_schedules(label)
+                notebooks += 1
+                found += [(label, finding) for finding in findings]
+                if not as_json:
+                    for finding in findings:
+                        write_line(format_finding(label, finding))
     if as_json:
         write_json([finding_to_json(finding, label) for label, finding in found])
     else:
@@ -102,6 +108,31 @@ def _check_registered(name: str) -> list[Finding]:
         loaded = project.load(name)
         drift = project.find_drift(loaded.version) if loaded.version else []
         return [*check_notebook(loaded.notebook), *drift]
+
+
+@contextmanager
+def schedule_check() -> Iterator[Callable[[str], list[Finding]]]:
+    """What tells about the schedules of a notebook or flow; nothing where there is no store yet: a check makes none."""
+    from nbflow.config import load_config
+    from nbflow.project import Project
+
+    config = load_config(os.environ, Path.cwd())
+    if config.database is None and not (config.home / "nbflow.db").exists():
+        yield lambda label: []
+        return
+    with Project(config) as project:
+        try:
+            is_usable = bool(project.schedules.find())
+        except StoreError as error:
+            write_line(f"schedules are not looked at: {clean_line(str(error))}", error=True)
+            is_usable = False
+
+        def check(label: str) -> list[Finding]:
+            with suppress(NotebookError):
+                return project.schedules.check(project.load(label))
+            return []
+
+        yield check if is_usable else lambda label: []
 
 
 def _count(notebooks: int, severities: list[str]) -> str:

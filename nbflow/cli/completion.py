@@ -48,6 +48,18 @@ def complete_run(context: click.Context, parameter: click.Parameter, incomplete:
 
 
 @_quiet
+def complete_schedule(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The names of the schedules."""
+    from nbflow.project import Project
+
+    with Project.open() as project:
+        schedules = project.schedules.find()
+    return [
+        CompletionItem(one.name, help=f"{one.when} {one.flow}") for one in schedules if one.name.startswith(incomplete)
+    ]
+
+
+@_quiet
 def complete_key(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The keys of the key-value store."""
     from nbflow.project import Project
@@ -58,14 +70,17 @@ def complete_key(context: click.Context, parameter: click.Parameter, incomplete:
 
 @_quiet
 def complete_parameter(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """After ``-p``: the parameters of the flow or run, then the choices of the one that was named."""
+    """After ``-p``: the parameters of the flow, run or schedule, then the choices of the one that was named."""
     from nbflow.project import Project
 
-    flow, run_id = context.params.get("flow"), context.params.get("run_id")
-    if not flow and not run_id:
+    flow, run_id, schedule = (context.params.get(name) for name in ("flow", "run_id", "schedule_id"))
+    if not (flow or run_id or schedule):
         return []
     with Project.open() as project:
-        declaration = (project.load(flow) if flow else project.load_run(str(run_id))).declaration
+        if schedule:
+            declaration = project.schedules.load(project.schedules.get(schedule)).declaration
+        else:
+            declaration = (project.load(flow) if flow else project.load_run(str(run_id))).declaration
     typed = context.meta.get("nbflow.args", [])
     if len(typed) >= 2 and typed[-2] in ("-p", "--parameter", "--parameters"):
         named = declaration.get(typed[-1])

@@ -14,7 +14,7 @@ from nbflow.cli.console import StreamError, discard, has_lost_reader, prepare_st
 from nbflow.cli.exits import ExitCode, exit_code_of_error
 from nbflow.errors import NbflowError
 
-COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "kv", "prune")
+COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "schedule", "scheduler", "kv", "prune")
 
 HELP = """Run Jupyter notebooks as flows: with typed parameters, live logs and recorded runs.
 
@@ -26,6 +26,7 @@ Examples:
   nbflow runs                                    what ran, and how it ended
   nbflow register report.ipynb --project sales   give it a name and a version
   nbflow run sales/report -p region=US
+  nbflow schedule create sales/report --cron "0 7 * * 1-5" -p region=EU
 """
 
 EPILOG = """\b

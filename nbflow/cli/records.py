@@ -1,15 +1,17 @@
-"""Runs, flows and findings as JSON: the contract of ``--json``. A name, once here, stays."""
+"""Runs, schedules, flows and findings as JSON: the contract of ``--json``. A name, once here, stays."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nbflow.flows import FlowVersion
     from nbflow.lifecycle import AttemptRecord, RunRecord
     from nbflow.parameters import Finding
+    from nbflow.scheduling import ScheduleRecord
 
 
 def _moment(time: datetime | None) -> str | None:
@@ -45,6 +47,7 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "root_id": run.root_id,
         "reused_run_id": run.reused_run_id,
         "scheduled_time": _moment(run.scheduled_time),
+        "schedule_id": run.schedule_id,
     }
 
 
@@ -58,6 +61,47 @@ def attempt_to_json(attempt: AttemptRecord) -> dict[str, Any]:
         "started": _moment(attempt.started),
         "ended": _moment(attempt.ended),
         "why": attempt.why,
+    }
+
+
+def schedule_to_json(schedule: ScheduleRecord, *, runs: Sequence[RunRecord] = ()) -> dict[str, Any]:
+    """A schedule, its next five times with the offset of its own clock, and its newest runs."""
+    from nbflow.scheduling import Every, next_times
+
+    when = schedule.when
+    following = [] if schedule.paused else next_times(schedule, datetime.now(UTC), 5)
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "flow": schedule.flow,
+        "flow_version": schedule.flow_version,
+        "cron": None if isinstance(when, Every) else when.expression,
+        "every": when.seconds if isinstance(when, Every) else None,
+        "anchor": _moment(schedule.anchor) if isinstance(when, Every) else None,
+        "timezone": schedule.timezone,
+        "starts": _moment(schedule.starts),
+        "ends": _moment(schedule.ends),
+        "next_times": [time.astimezone(schedule.zone).isoformat() for time in following],
+        "parameters": dict(schedule.parameters),
+        "run_name": schedule.run_name,
+        "tags": list(schedule.tags),
+        "options": asdict(schedule.options),
+        "catchup": schedule.catchup.value,
+        "catchup_limit": schedule.catchup_limit,
+        "overlap": schedule.overlap.value,
+        "misfire_grace": schedule.misfire_grace,
+        "paused": schedule.paused,
+        "created": _moment(schedule.created),
+        "note": schedule.note,
+        "runs": [
+            {
+                "id": run.id,
+                "state": run.state.value,
+                "message": run.message,
+                "scheduled_time": _moment(run.scheduled_time),
+            }
+            for run in runs
+        ],
     }
 
 

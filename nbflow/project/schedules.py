@@ -21,6 +21,7 @@ from nbflow.lifecycle import (
     RunState,
     new_run_id,
 )
+from nbflow.parameters import Finding
 from nbflow.project.loading import LoadedFlow, load_file, load_registered
 from nbflow.project.submission import Request, check_folder, check_options, check_tag, prepare_run
 from nbflow.project.templates import (
@@ -51,7 +52,7 @@ class Schedules:
         """Raises NotFoundError."""
         return self._project.store.get_schedule(schedule_id)
 
-    def list(self, *flows: str) -> list[ScheduleRecord]:
+    def find(self, *flows: str) -> list[ScheduleRecord]:
         """All, or those of these flows: full names, or absolute paths."""
         return self._project.store.list_schedules(flows=flows or None)
 
@@ -143,6 +144,25 @@ class Schedules:
         except NbflowError as error:
             return error
         return None
+
+    def check(self, flow: LoadedFlow) -> list[Finding]:
+        """What the author of a scheduled notebook should know: schedules that can't run, dates that never change."""
+        from nbflow.parameters.check import find_frozen_dates
+
+        schedules = self.find(flow.reference)
+        found = []
+        for schedule in schedules:
+            problem = self.find_problem(schedule)
+            if problem is not None:
+                reason = " ".join(str(problem).split("\n")[0].split())
+                message = f"schedule {schedule.name} can't run any more: {reason}; nbflow schedule edit {schedule.name}"
+                found.append(Finding(rule="schedule", severity="error", message=message))
+        for frozen in find_frozen_dates(flow.declaration) if schedules else []:
+            names = [schedule.name for schedule in schedules if frozen.parameter not in schedule.parameters]
+            if names:
+                message = f"{frozen.message} (schedule {', '.join(names)})"
+                found.append(replace(frozen, severity="warning", message=message))
+        return found
 
     def run_now(self, schedule_id: str, *, detach: bool = False) -> RunRecord:
         """A run with the schedule's values, at once, executed by this process or by one of its own.
