@@ -10,8 +10,9 @@ import logging
 import os
 import sys
 import time
+import traceback
 from collections.abc import Mapping
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from nbflow.engines.journal import Journal
 from nbflow.engines.masking import Mask
 from nbflow.engines.session import Ending, Session
 from nbflow.engines.spec import AttemptSpec
+from nbflow.engines.stderr import MaskedErrors
 from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError, UsageError
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, Failure, FailureKind
@@ -48,14 +50,15 @@ def main(argv: list[str]) -> int:
     _use_warm_lookups()
     with journal:
         started = time.monotonic()
-        session = Session(connection_folder=folder, listener=journal)
+        session = Session(connection_folder=folder, listener=journal, mask=Mask(spec.secrets.values()))
         output: Path | None = None
         try:
             ending, output = _execute(spec, folder, journal, session)
         except NbflowError as error:
             ending = _fail_to_begin(error)
         except Exception as error:
-            logging.getLogger(__name__).exception("the attempt could not be carried out")
+            trace = session.mask.text(traceback.format_exc())
+            logging.getLogger(__name__).error("the attempt could not be carried out\n%s", trace)
             failure = Failure(kind=FailureKind.SETUP, message=f"{type(error).__name__}: {error}"[:500])
             ending = Ending(state=AttemptState.FAILED, failure=failure)
         _write_end(journal, session, ending, output, time.monotonic() - started)
@@ -115,8 +118,12 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     journal.add(EventKind.STARTED, {"pid": os.getpid(), "cells": cells, "kernel": kernel})
     journal.flush()
     session.marks_errors = True
-    session.make_saver = partial(make_saver, str(output), private=bool(spec.secrets))
-    with output_claimed(output) if spec.options.output else nullcontext():
+    session.make_saver = partial(make_saver, str(output), private=session.has_secrets)
+    with ExitStack() as stack:
+        if spec.options.output:
+            stack.enter_context(output_claimed(output))
+        if session.has_secrets:
+            stack.enter_context(MaskedErrors(session.mask))
         _run_papermill(spec, node, kernel, output, session)
     ending = session.ending
     if ending is None:
@@ -157,13 +164,14 @@ def _declare(spec: AttemptSpec, session: Session) -> str | None:
     notebook = read_notebook(spec.notebook)
     declaration = read_declaration(notebook.cells, language=notebook.language)
     values = declaration.restore(spec.parameters, spec.secrets)
-    session.secrets = spec.secrets
-    session.mask = Mask(spec.secrets.values())
+    secret = [parameter.name for parameter in declaration.parameters if parameter.secret]
+    session.has_secrets = bool(secret or spec.secrets)
     if spec.secrets:
         session.secrets_source = render_secrets(spec.secrets)
     if notebook.language == "python":
-        names = [parameter.name for parameter in declaration.parameters if not parameter.secret]
+        names = [name for name in declaration.names if name not in secret]
         session.readback = readback_expression(names) if names else ""
+        session.hidden = [name for name in secret if name not in spec.secrets]
     if "{" in spec.name:
         session.render_name = partial(_render_name, spec.name, declaration)
     if not set(values.typed) - set(spec.secrets):

@@ -17,6 +17,7 @@ from typing import Any
 from jupyter_core.utils import run_sync
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionComplete, CellExecutionError
+from nbformat import from_dict
 
 from nbflow.engines.endings import describe_death, describe_error, describe_stop, describe_timeout
 from nbflow.engines.kernel import Kernel, KernelDied
@@ -48,6 +49,12 @@ session.pack = pack_any
 SET_UP = f"exec({_SET_UP_SOURCE!r}, {{}})"
 """ipykernel hands on what a cell prints every 0.2 s, too slow for a log that is watched; and it loses the message, with
 the end of the cell, when a lone surrogate is printed."""
+
+HIDDEN = (
+    "__import__('json').dumps({name: value for name, value in globals().items() "
+    "if name in %r and isinstance(value, str)})"
+)
+"""The values of secret parameters that the notebook gets for itself, from its environment say."""
 
 
 class Stop(Exception):
@@ -233,16 +240,22 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             reply = await self._execute_silently(session.secrets_source)
             if reply["status"] != "ok":
                 raise RuntimeError("the kernel refused the secrets")
+        if session.hidden:
+            session.mask.add((await self._read_values(HIDDEN % list(session.hidden)) or {}).values())
         if not session.readback:
             return
-        reply = await self._execute_silently("", {"values": session.readback})
-        answer: dict[str, Any] = (reply.get("user_expressions") or {}).get("values") or {}
-        if answer.get("status") == "ok":
-            values = parse_readback(answer["data"]["text/plain"])
+        values = await self._read_values(session.readback)
+        if values is not None:
             session.values = session.mask.json(values)
             session.listener.add(EventKind.VALUES, {"values": session.values})
             if session.render_name is not None:
                 self.narrator.rename(session.render_name(session.values))
+
+    async def _read_values(self, expression: str) -> dict[str, Any] | None:
+        """What the kernel answers to an expression whose value is JSON; None when it can't."""
+        reply = await self._execute_silently("", {"values": expression})
+        answer: dict[str, Any] = (reply.get("user_expressions") or {}).get("values") or {}
+        return parse_readback(answer["data"]["text/plain"]) if answer.get("status") == "ok" else None
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
         assert self.kernel is not None
@@ -379,6 +392,12 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             except Exception:
                 # One output that can't be understood must not deafen us to all that follow.
                 self.log.warning("a message of the kernel was not understood: %s", message["msg_type"], exc_info=True)
+
+    def set_widgets_metadata(self) -> None:
+        """The state of widgets holds what was printed into them, and typed."""
+        super().set_widgets_metadata()
+        if self.session.mask and "widgets" in self.nb.metadata:
+            self.nb.metadata["widgets"] = from_dict(self.session.mask.json(self.nb.metadata["widgets"]))
 
     def output(self, outs: list[Any], msg: Any, display_id: str | None, cell_index: int) -> Any:
         """Keep and tell one output; printed text is joined to what the cell printed before."""

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbflow.engines.lines import LineSplitter
+from nbflow.engines.masking import MaskedStream
 from nbflow.engines.session import Session
 from nbflow.events import EventKind
 
@@ -32,22 +33,26 @@ class Narrator:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._splitters: dict[str, LineSplitter] = {}
+        self._masked: dict[str, MaskedStream] = {}
         self._cells: dict[str, int] = {}
 
     def print(self, stream: str, text: str, cell: int) -> None:
         """The cell printed *text*; whole lines become an event at once, the rest waits for :meth:`show_partial`."""
         splitter = self._splitters.setdefault(stream, LineSplitter())
+        masked = self._masked.setdefault(stream, MaskedStream(self._session.mask))
         if self._cells.get(stream, cell) != cell:
-            self._add_lines(stream, [line for line in [splitter.finish()] if line is not None], self._cells[stream])
+            self._finish_line(stream)
         self._cells[stream] = cell
-        self._add_lines(stream, splitter.feed(text), cell)
+        self._add_lines(stream, splitter.feed(masked.feed(text)), cell)
+
+    def _finish_line(self, stream: str) -> None:
+        splitter = self._splitters[stream]
+        lines = [*splitter.feed(self._masked[stream].finish()), splitter.finish()]
+        self._add_lines(stream, [line for line in lines if line is not None], self._cells[stream])
 
     def _add_lines(self, stream: str, lines: list[str], cell: int) -> None:
         if not lines:
             return
-        mask = self._session.mask
-        if mask:
-            lines = mask.text("\n".join(lines)).split("\n")
         self._session.log_lines += len(lines)
         for line in reversed(lines):
             if line.strip():
@@ -60,16 +65,13 @@ class Narrator:
         for stream, splitter in self._splitters.items():
             line = splitter.peek()
             if line is not None:
-                partial = self._session.mask.text(line, final=False)
-                data = {"stream": stream, "lines": [], "partial": partial, "cell": self._cells[stream]}
+                data = {"stream": stream, "lines": [], "partial": line, "cell": self._cells[stream]}
                 self._session.listener.add(EventKind.LOG, data)
 
     def finish_lines(self) -> None:
         """The cell is over: what it left without a newline is a line too."""
-        for stream, splitter in self._splitters.items():
-            line = splitter.finish()
-            if line is not None:
-                self._add_lines(stream, [line], self._cells[stream])
+        for stream in self._splitters:
+            self._finish_line(stream)
 
     def note(self, text: str, cell: int | None = None) -> None:
         """A line of nbflow's own."""

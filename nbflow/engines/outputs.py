@@ -9,7 +9,7 @@ from typing import Any
 from nbformat import from_dict
 from nbformat.v4 import new_output
 
-from nbflow.engines.masking import Mask
+from nbflow.engines.masking import Mask, MaskedStream
 
 TAIL_CHARACTERS = 65_536
 
@@ -21,7 +21,7 @@ class PrintedText:
         self.output = new_output("stream", name=stream, text="")
         self.stream = stream
         self._limit = limit
-        self._mask = mask
+        self._masked = MaskedStream(mask)
         self._log_path = log_path
         self._head: list[str] = []
         self._size = 0
@@ -31,12 +31,20 @@ class PrintedText:
         self._changed = False
 
     def add(self, text: str) -> None:
+        self._append(self._masked.feed(text))
+
+    def _append(self, text: str) -> None:
+        if not text:
+            return
         self._changed = True
         room = self._limit - self._size
         if room > 0:
             self._head.append(text[:room])
             self._size += min(room, len(text))
             text = text[room:]
+        if len(text) > TAIL_CHARACTERS:
+            self._left_out += len(text) - TAIL_CHARACTERS
+            text = text[-TAIL_CHARACTERS:]
         if text:
             self._tail.append(text)
             self._tail_size += len(text)
@@ -47,7 +55,9 @@ class PrintedText:
 
     def settle(self, *, final: bool) -> None:
         """Put the text so far into the output. *final*: nothing will be added any more."""
-        if not self._changed and not final:
+        if final:
+            self._append(self._masked.finish())
+        if not self._changed:
             return
         self._changed = False
         if len(self._head) > 1:
@@ -57,7 +67,7 @@ class PrintedText:
             where = f"; all of it: {self._log_path}" if self._log_path else ""
             text += f"\n[nbflow: {self._left_out:,} characters left out here{where}]\n"
         text += "".join(self._tail)
-        self.output["text"] = self._mask.text(text, final=final)
+        self.output["text"] = text
 
 
 def mask_output(output: Any, mask: Mask) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,7 +70,10 @@ class Session:
     """Whether the last save succeeded; else see ``saver.error``."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Added to the kernel's environment."""
-    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    has_secrets: bool = False
+    """Whether the notebook declares any, or was given one."""
+    hidden: Sequence[str] = ()
+    """Secret parameters that were not given: their values are the kernel's, and only masked here."""
     secrets_source: str = field(default="", repr=False)
     """Code that assigns the secrets, executed silently once ``declared_until`` is done."""
     mask: Mask = field(default_factory=lambda: Mask(()))
