@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbflow.config import Config, load_config, to_environment
-from nbflow.errors import ConflictError, UsageError, WaitTimeout
+from nbflow.errors import ConflictError, NotFoundError, UsageError, WaitTimeout
 from nbflow.events import Event
 from nbflow.flows import FlowVersion, check_name
 from nbflow.lifecycle import RunOptions, RunRecord, RunState
@@ -389,6 +389,8 @@ class Project:
         from nbflow.notebooks import read_notebook
 
         run = self.store.get_run(run_id)
+        if not run.notebook_hash:
+            raise NotFoundError(f"run {run.id} was never made, so it has no notebook: {run.message}")
         notebook = read_notebook(self.store.get_notebook(run.notebook_hash))
         version = None
         if run.flow is not None:
