@@ -59,6 +59,8 @@ def prepare_run(
     kernel = check_kernel(options.kernel or flow.notebook.kernel_name or NO_KERNEL)
     run_id = new_run_id()
     known = {**find_known_defaults(declaration), **values.typed}
+    for template in (name, options.output):
+        check_template(template, values.secrets)
     if options.output is not None:
         path = render_path(options.output, known)
         output = check_output_path(path, source=flow.source_path if flow.version is None else None)
@@ -115,6 +117,13 @@ def check_kernel(name: str) -> str:
             f"kernel {name!r} is not installed; installed: {known}\nchoose one with -k, or install it", kernel=name
         ) from None
     return name
+
+
+def check_template(template: str | None, secrets: Mapping[str, str]) -> None:
+    """Names and paths are shown to everybody."""
+    for field in find_template_fields(template or ""):
+        if field in secrets:
+            raise UsageError(f"template {template!r}: {{{field}}} is a secret, which no name may show; leave it out")
 
 
 def check_folder(path: str) -> str:
