@@ -9,9 +9,10 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from nbflow.errors import StoreError
+from nbflow.errors import StoreError, UsageError
 from nbflow.lifecycle import RunRecord
 from nbflow.ports import Store
 from nbflow.scheduling import ScheduleRecord
@@ -67,14 +68,14 @@ class Scheduler:
     def tick(self, now: datetime) -> list[RunRecord]:
         """Fire what is due *now*, and let go of runs that waited for earlier ones; the runs that were made."""
         made: list[RunRecord] = []
+        if self._checked is None or abs(now - self._checked) >= CHECK_PAUSE:
+            self._checked = now
+            self._check_clock(now)
         for schedule in self._store.list_schedules(due_by=now):
             made += self._fire(schedule, now)
         for run in made:
             self._tell(run)
         self._store.release_held()
-        if self._checked is None or abs(now - self._checked) >= CHECK_PAUSE:
-            self._checked = now
-            self._check_clock(now)
         return made
 
     def _fire(self, schedule: ScheduleRecord, now: datetime) -> list[RunRecord]:
@@ -92,7 +93,9 @@ class Scheduler:
 
     def _check_clock(self, now: datetime) -> None:
         for schedule in self._store.list_schedules():
-            earlier = None if schedule.paused else find_earlier(schedule, now)
+            earlier = None
+            with suppress(UsageError):  # a timezone that is gone is told when its schedule is due
+                earlier = None if schedule.paused else find_earlier(schedule, now)
             if earlier is not None:
                 self._store.fire(schedule, [], next_due=earlier)
 

@@ -84,13 +84,13 @@ def show_time(schedule: ScheduleRecord, time: datetime) -> str:
 
 
 def find_earlier(schedule: ScheduleRecord, now: datetime) -> datetime | None:
-    """The next fire time where the announced one lies behind it: the clock was ahead when that was computed.
+    """The first fire time that is not too late yet, where the announced one lies far behind it: the clock was set back.
 
     What ran while it was ahead has its run in the store, and does not run again.
     """
     if schedule.next_due is None:
         return None
-    following = next_times(schedule, now, 1)
+    following = next_times(schedule, now - timedelta(seconds=schedule.misfire_grace), 1)
     return following[0] if following and schedule.next_due - following[0] > CLOCK_TOLERANCE else None
 
 

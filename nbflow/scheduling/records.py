@@ -215,9 +215,15 @@ class ScheduleRecord:
 
     @property
     def zone(self) -> tzinfo:
+        """Raises UsageError when this machine does not know it."""
         from zoneinfo import ZoneInfo
 
-        return ZoneInfo(self.timezone)
+        try:
+            return ZoneInfo(self.timezone)
+        except (KeyError, ValueError, OSError):
+            raise UsageError(
+                f"schedule {self.name}: the timezone {self.timezone} is unknown here; install tzdata"
+            ) from None
 
     @property
     def anchor(self) -> datetime:
