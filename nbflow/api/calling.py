@@ -29,7 +29,7 @@ def main() -> int:
         with Project.open() as project:
             call_hook(hook, project, told["run_id"], old, RunState(told["new"]))
     except NbflowError as error:
-        print(error)
+        print(error, file=sys.stderr)
         return 1
     return 0
 
