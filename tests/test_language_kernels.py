@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import json
 import math
 import os
@@ -336,4 +337,5 @@ def test_bash_keeps_a_variable_exported(bash: Execute) -> None:
 def test_bash_reads_a_long_text(bash: Execute) -> None:
     text = "é'\t" * 30_000
     bash(render_values("bash", "bash", {"x": text}))
-    assert show_bytes(bash, ['"$x"']) == [text]
+    # Its digest rather than itself: a terminal between bash and its kernel is not to be trusted with so long an answer.
+    assert hashlib.sha256(text.encode()).hexdigest() in bash('printf %s "$x" | sha256sum')
