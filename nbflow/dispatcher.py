@@ -35,6 +35,8 @@ from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
 ACTIVE_PAUSE = 0.05
 IDLE_PAUSE = 0.25
 CANCEL_PAUSE = 0.25
+CLAIM_PAUSE = 0.1
+"""Seconds until waiting runs are looked for again, where nothing has happened here that would free a slot."""
 PATIENCE = 30.0
 """Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
 
@@ -119,7 +121,8 @@ class Dispatcher:
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_write, False)
         self._thread = threading.Thread(target=self._run, name="nbflow-dispatcher", daemon=True)
-        self._renewed = self._looked_for_cancels = self._recovered = 0.0
+        self._renewed = self._looked_for_cancels = self._looked_for_runs = self._recovered = 0.0
+        self._notebook: tuple[str, bytes] = ("", b"")
 
     @property
     def id(self) -> str:
@@ -149,14 +152,14 @@ class Dispatcher:
 
     def wake(self) -> None:
         """Look at the store now rather than at the next turn."""
+        self._looked_for_runs = 0.0
         with suppress(BlockingIOError, OSError):
             os.write(self._wake_write, b"x")
 
     def wait_for_change(self, run_id: str, timeout: float) -> None:
         """Until *run_id* reaches a terminal state here, for *timeout* seconds at the most."""
         with self._changed:
-            if run_id in self._expected and self.error is None:
-                self._changed.wait(timeout)
+            self._changed.wait_for(lambda: run_id not in self._expected or self.error is not None, timeout)
 
     def expects(self, run_id: str) -> bool:
         """Whether the run is still to be brought to its end here."""
@@ -219,8 +222,10 @@ class Dispatcher:
     def _claim(self) -> None:
         with self._changed:
             waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
-        if not (waiting or self.record.serves_all):
+        clock = time.monotonic()
+        if not (waiting or self.record.serves_all) or clock - self._looked_for_runs < CLAIM_PAUSE:
             return
+        self._looked_for_runs = clock
         now, slots = datetime.now(UTC), self._engine.capacity()
         claimed = self._store.claim(
             dispatcher_id=self.id,
@@ -247,11 +252,17 @@ class Dispatcher:
             run=run,
             attempt=attempt,
             folder=self._folder_of(run.id, attempt.number),
-            notebook=self._store.get_notebook(run.notebook_hash),
+            notebook=self._get_notebook(run.notebook_hash),
             secrets=self._secrets.get(run.id) or self._find_secrets(run),
             tied=not self.record.serves_all,
         )
         self._engine.launch(launch)
+
+    def _get_notebook(self, notebook_hash: str) -> bytes:
+        """Many runs in a row are runs of one notebook."""
+        if self._notebook[0] != notebook_hash:
+            self._notebook = (notebook_hash, self._store.get_notebook(notebook_hash))
+        return self._notebook[1]
 
     def _take(self, report: Report) -> None:
         """Bring what the engine knows about an attempt into the store."""
@@ -283,6 +294,7 @@ class Dispatcher:
         self._progress.pop(attempt.id, None)
         self._killed.pop(attempt.id, None)
         self._outcomes.pop(attempt.id, None)
+        self._looked_for_runs = 0.0
         if run is None or run.state.is_terminal:
             self.forget(attempt.run_id)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Mapping
 from contextlib import suppress
 from queue import Empty
 from typing import Any
@@ -80,6 +81,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._printed: dict[int, PrintedText] = {}
         self._stop: asyncio.Future[str] | None = None
         self._deadline: float | None = None
+        self._answers: dict[str, Any] = {}
         self._number = 0
 
     # -- the whole notebook ---------------------------------------------------------------------------------------
@@ -193,7 +195,9 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         if self.record_timing:
             cell.metadata["execution"] = {}
         self.code_cells_executed += 1
-        message = kernel.client.execute(cell.source, store_history=True, stop_on_error=not allows)
+        message = kernel.client.execute(
+            cell.source, store_history=True, stop_on_error=not allows, user_expressions=self._find_questions(index)
+        )
         self._cell_of[message] = index
         try:
             reply = await self._wait_for_reply(message, self._limit(cell))
@@ -215,6 +219,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
 
     def _judge(self, cell: Any, index: int, reply: dict[str, Any], allows: bool) -> bool:
         """What the reply to a cell means for the run; whether to go on."""
+        self._answers = reply.get("user_expressions") or {}
         if reply.get("execution_count"):
             cell["execution_count"] = reply["execution_count"]
         if reply["status"] == "error" and not (allows or reply.get("ename") in self.allow_error_names):
@@ -244,7 +249,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             session.mask.add((await self._read_values(HIDDEN % list(session.hidden)) or {}).values())
         if not session.readback:
             return
-        values = await self._read_values(session.readback)
+        values = _parse_answer(self._answers) or await self._read_values(session.readback)
         if values is not None:
             session.values = session.mask.json(values)
             session.listener.add(EventKind.VALUES, {"values": session.values})
@@ -254,8 +259,13 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     async def _read_values(self, expression: str) -> dict[str, Any] | None:
         """What the kernel answers to an expression whose value is JSON; None when it can't."""
         reply = await self._execute_silently("", {"values": expression})
-        answer: dict[str, Any] = (reply.get("user_expressions") or {}).get("values") or {}
-        return parse_readback(answer["data"]["text/plain"]) if answer.get("status") == "ok" else None
+        return _parse_answer(reply.get("user_expressions") or {})
+
+    def _find_questions(self, index: int) -> dict[str, str] | None:
+        """What is asked together with a cell, to spare a question of its own: which values are used from there on."""
+        session = self.session
+        is_complete = not session.secrets_source and not session.hidden
+        return {"values": session.readback} if index == session.declared_until and is_complete else None
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
         assert self.kernel is not None
@@ -452,6 +462,11 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 for index in list(self._printed):
                     self._settle_printed(index, final=False)
                 self.session.saver.request()
+
+
+def _parse_answer(answers: Mapping[str, Any]) -> dict[str, Any] | None:
+    answer = answers.get("values") or {}
+    return parse_readback(answer["data"]["text/plain"]) if answer.get("status") == "ok" else None
 
 
 async def _receive(channel: Any) -> dict[str, Any]:

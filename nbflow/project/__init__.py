@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
 
 POLL = 0.1
+LONG_POLL = 1.0
 
 
 @contextmanager
@@ -318,7 +319,10 @@ class Project:
 
         deadline = None if timeout is None else time.monotonic() + timeout
         while not (run := self.store.get_run(run_id)).state.is_terminal:
-            left = POLL if deadline is None else min(POLL, deadline - time.monotonic())
+            # What ends here is told at once; elsewhere it has to be looked for.
+            is_ours = self._dispatcher is not None and self._dispatcher.expects(run.id)
+            pause = LONG_POLL if is_ours else POLL
+            left = pause if deadline is None else min(pause, deadline - time.monotonic())
             if left <= 0:
                 raise WaitTimeout(f"run {run.id} is still {run.state} after {timeout:g} s; it goes on", run_id=run.id)
             self._pause(run.id, left)
