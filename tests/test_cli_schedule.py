@@ -209,3 +209,12 @@ def test_run_executes_it_now(cli: CommandLine, report: Path) -> None:
     (run,) = cli("schedule", "show", "one", "--json").json["runs"]
     assert run["state"] == "completed"
     assert cli("runs", "show", run["id"], "--json").json["schedule_id"] == cli("schedule", "ls", "--json").json[0]["id"]
+
+
+def test_removing_a_flow_names_its_schedules(cli: CommandLine, report: Path) -> None:
+    cli("register", "report.ipynb", "--project", "sales")
+    made = cli("schedule", "create", "sales/report", "--every", "1h", "-p", "n=1", "--json").json
+    answer = cli("flows", "rm", "sales/report")
+    assert answer.code == 0
+    assert f"nbflow schedule rm {made['id']}" in answer.err
+    assert "no flow of that name is registered" in cli("schedule", "show", made["id"], "--json").json["problem"]

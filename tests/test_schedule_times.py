@@ -248,6 +248,10 @@ def test_an_unknown_timezone_names_the_nearest(name: str, told: str) -> None:
         check_timezone(name)
 
 
+def test_a_timezone_may_be_an_object() -> None:
+    assert [check_timezone(zone) for zone in (ZoneInfo("Asia/Tokyo"), UTC, "UTC")] == ["Asia/Tokyo", "UTC", "UTC"]
+
+
 # -- against a slow and simple reading of the same rules
 
 FIELDS = st.tuples(

@@ -141,6 +141,27 @@ def test_a_run_outlives_its_scheduler_and_is_taken_up(
     stop(second)
 
 
+def test_a_run_that_outlived_its_scheduler_can_be_cancelled(
+    cli: CommandLine, open_project: OpenProject, make_notebook: NotebookFactory
+) -> None:
+    project = open_project()
+    path = make_notebook(
+        ["import time\nprint('begun', flush=True)\ntry: time.sleep(60)\nfinally: print('bye', flush=True)"]
+    )
+    schedule = every_second(project, path, 1)
+    process = start(cli)
+    run_id = read_until(process, "pending").split()[0]
+    for event in project.watch(run_id):
+        if event.data.get("lines") == ["begun"]:
+            break
+    kill(process)
+    assert cli("runs", "cancel", run_id).code == 0
+    (run,) = wait_for(project, schedule, 1)
+    assert (run.state, run.attempts) == (RunState.CANCELLED, 1)
+    assert "bye" in cli("runs", "logs", run_id).out
+    assert list_left(cli.home) == []
+
+
 def test_five_kills_lose_nothing_and_run_nothing_twice(
     cli: CommandLine, open_project: OpenProject, make_notebook: NotebookFactory, tmp_path: Path
 ) -> None:

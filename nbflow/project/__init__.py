@@ -78,12 +78,10 @@ class Project:
         """Opened at its first use; what dead processes left behind is brought to its end then."""
         with self._lock:
             if self._store is None:
-                from nbflow.project.recovery import settle
                 from nbflow.stores import open_store
 
                 self._store = open_store(self.config.database, home=self.config.home)
-                for run, old in settle(self._store, self.config):
-                    self.notifier.tell(run, old)
+                self._settle()
             return self._store
 
     @cached_property
@@ -340,7 +338,15 @@ class Project:
                 self.notifier.tell(asked, RunState.PENDING)
         if self._dispatcher is not None:
             self._dispatcher.cancel_soon(run.id, hurry=hurry)
+        else:
+            self._settle()  # a run that outlived its server has nobody else to end it
         return self.store.get_run(run.id)
+
+    def _settle(self) -> None:
+        from nbflow.project.recovery import settle
+
+        for run, old in settle(self.store, self.config):
+            self.notifier.tell(run, old)
 
     def rename(self, run_id: str, name: str) -> RunRecord:
         """Give a run another name."""

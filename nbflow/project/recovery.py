@@ -40,18 +40,20 @@ def settle(store: Store, config: Config) -> list[tuple[RunRecord, RunState]]:
         lease = timedelta(seconds=config.lease)
         adopted = recover(store, engine, folder_of=folder_of, owner=owner, lease=lease, now=now, is_passing=True)
         waiting = {attempt.id: (attempt, run) for attempt, run in adopted}
+        for cancelled in (attempt for attempt, run in adopted if run.state is RunState.CANCELLING):
+            engine.kill(cancelled.id, grace=config.grace)
         deadline = time.monotonic() + PATIENCE
         while waiting and time.monotonic() < deadline:
             for report in engine.poll():
-                attempt, run = waiting.pop(report.attempt_id, (None, None))
-                if attempt is None or run is None:
+                if report.attempt_id not in waiting:
                     continue
+                attempt, run = waiting.pop(report.attempt_id)
                 if report.outcome is not None:
                     finished = finish(store, attempt, report.outcome, now=datetime.now(UTC))
                     if finished is not None:
                         ended.append((finished, RunState.CANCELLING if finished.cancel_reason else RunState.RUNNING))
-                elif run.tied_to is not None:
-                    waiting[attempt.id] = (attempt, run)  # its processes are about to end; those tied to nobody go on
+                elif run.tied_to is not None or run.state is RunState.CANCELLING:
+                    waiting[attempt.id] = (attempt, run)  # its processes are about to end; others tied to nobody go on
             if waiting:
                 threading.Event().wait(0.05)
     finally:

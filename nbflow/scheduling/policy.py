@@ -107,7 +107,9 @@ def place_runs(schedule: ScheduleRecord, runs: Sequence[RunRecord], busy_id: str
         note = f"{_say_span(schedule, times[0], times[-1])} skipped: run {busy_id} had not ended"
         return [run for run in runs if run.state.is_terminal], note
     free = None if busy_id is not None else waiting[0].id
+    why = "waits until earlier runs of its schedule have ended"
     held = [
-        run if run.state.is_terminal or run.id == free else replace(run, tied_to=hold_for(schedule.id)) for run in runs
+        run if run.state.is_terminal or run.id == free else replace(run, tied_to=hold_for(schedule.id), message=why)
+        for run in runs
     ]
     return held, ""

@@ -158,10 +158,11 @@ def format_interval(interval: timedelta) -> str:
     return " ".join(words)
 
 
-def check_timezone(name: str) -> str:
-    """*name* when it is an IANA timezone. Raises UsageError, which names the nearest."""
+def check_timezone(timezone: str | tzinfo) -> str:
+    """The IANA name of a timezone. Raises UsageError for what is none, which names the nearest."""
     from zoneinfo import ZoneInfo, available_timezones
 
+    name = str(timezone)
     try:
         ZoneInfo(name)
     except (KeyError, ValueError, TypeError, OSError):

@@ -18,5 +18,8 @@ def command(flow: str) -> int:
 
     with Project.open() as project:
         project.remove_flow(*split_name(flow))
+        schedules = " ".join(schedule.id for schedule in project.schedules.find(flow))
     write_line(f"removed {flow}")
+    if schedules:
+        write_line(f"its schedules can't run any more: nbflow schedule rm {schedules}", error=True)
     return ExitCode.OK
