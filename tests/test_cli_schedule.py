@@ -208,6 +208,7 @@ def test_run_executes_it_now(cli: CommandLine, report: Path) -> None:
     assert answer.out.splitlines()[0] == "9"
     (run,) = cli("schedule", "show", "one", "--json").json["runs"]
     assert run["state"] == "completed"
+    assert re.search(r"^due +\d{4}-", cli("runs", "show", run["id"]).out, re.MULTILINE)
     assert cli("runs", "show", run["id"], "--json").json["schedule_id"] == cli("schedule", "ls", "--json").json[0]["id"]
 
 

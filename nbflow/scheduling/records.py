@@ -50,6 +50,7 @@ class Overlap(StrEnum):
     """What becomes of a fire time at which an earlier run of the schedule has not ended."""
 
     SKIP = "skip"
+    """It makes no run. Times that are caught up together never skip one another: they run one by one."""
     QUEUE = "queue"
     """Its run is recorded, and waits until those before it have ended."""
     ALLOW = "allow"

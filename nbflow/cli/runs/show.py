@@ -89,6 +89,8 @@ def _list_facts(run: RunRecord) -> list[tuple[str, str]]:
         ("submitted", format_time(run.created)),
         ("started", format_time(run.started)),
         ("took", "" if run.duration is None else format_duration(run.duration)),
+        ("schedule", run.schedule_id or ""),
+        ("due", format_time(run.scheduled_time)),
         ("parent", run.parent_id or ""),
         ("reused", run.reused_run_id or ""),
         ("notebook", run.output_path or ""),
