@@ -11,13 +11,13 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nbflow.engines.claim import output_claimed
+from nbflow.engines.declared import render_name
 from nbflow.engines.journal import Journal
 from nbflow.engines.masking import Mask
 from nbflow.engines.session import Ending, Session
@@ -26,9 +26,6 @@ from nbflow.engines.stderr import MaskedErrors
 from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError, UsageError
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, Failure, FailureKind
-
-if TYPE_CHECKING:
-    from nbflow.parameters import Declaration
 
 REFUSED = 75
 """Exit status when the attempt has begun before: EX_TEMPFAIL."""
@@ -102,15 +99,13 @@ class _Unbuffered:
 
 def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session) -> tuple[Ending, Path]:
     from nbflow.engines.papermill import make_saver
-    from nbflow.notebooks import insert_parameters, to_nbformat
+    from nbflow.notebooks import to_nbformat
 
     output = Path(spec.options.output) if spec.options.output else folder / EXECUTED_NAME
     node = to_nbformat(spec.notebook)
     node.cells = [cell for cell in node.cells if ERROR_TAG not in cell.metadata.get("tags", [])]
-    source = _declare(spec, session)
-    insert_parameters(node, source, report_mode=spec.options.report_mode)
+    _inject(spec, node, session)
     _describe(node, spec)
-    session.declared_until = _find_declared(node)
     _set_limits(spec, folder, session)
     _write_context(spec, folder)
     cells = sum(cell.cell_type == "code" and bool(cell.source.strip()) for cell in node.cells)
@@ -154,40 +149,18 @@ def _fail_to_save(session: Session, ending: Ending, message: str) -> Ending:
     return Ending(state=AttemptState.FAILED, failure=Failure(kind=FailureKind.SAVE, message=message))
 
 
-def _declare(spec: AttemptSpec, session: Session) -> str | None:
-    """The source of the cell to inject, None for none; secrets and what to read back go to the session."""
-    from nbflow.notebooks import read_notebook
-    from nbflow.parameters import read_declaration
-    from nbflow.parameters.injection import render_injection, render_secrets
-    from nbflow.parameters.readback import readback_expression
+def _inject(spec: AttemptSpec, node: Any, session: Session) -> None:
+    from nbflow.notebooks import insert_parameters
 
-    notebook = read_notebook(spec.notebook)
-    declaration = read_declaration(notebook.cells, language=notebook.language)
-    values = declaration.restore(spec.parameters, spec.secrets)
-    secret = [parameter.name for parameter in declaration.parameters if parameter.secret]
-    session.has_secrets = bool(secret or spec.secrets)
-    if spec.secrets:
-        session.secrets_source = render_secrets(spec.secrets)
-    if notebook.language == "python":
-        names = [name for name in declaration.names if name not in secret]
-        session.readback = readback_expression(names) if names else ""
-        session.hidden = [name for name in secret if name not in spec.secrets]
+    injection = spec.injection
+    insert_parameters(node, injection.source, report_mode=spec.options.report_mode)
+    session.declared_until = _find_declared(node)
+    session.has_secrets = injection.has_secrets
+    session.secrets_source = injection.secrets_source
+    session.hidden = injection.hidden
+    session.readback = injection.readback
     if "{" in spec.name:
-        session.render_name = partial(_render_name, spec.name, declaration)
-    if not set(values.typed) - set(spec.secrets):
-        return None
-    kernel = spec.options.kernel or notebook.kernel_name or "python3"
-    return render_injection(declaration, values, kernel_name=kernel, language=notebook.language, comment="Parameters")
-
-
-def _render_name(template: str, declaration: Declaration, used: Mapping[str, Any]) -> str:
-    """The run's name over the values really used; what can't be filled in leaves the template as it is."""
-    from nbflow.notebooks import render_path
-
-    try:
-        return render_path(template, declaration.restore(used).typed)
-    except NbflowError:
-        return template
+        session.render_name = partial(render_name, spec.name, spec.notebook)
 
 
 def _describe(node: Any, spec: AttemptSpec) -> None:

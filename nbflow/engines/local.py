@@ -13,8 +13,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nbflow.engines.declared import Declarations
 from nbflow.engines.journal import FILE_NAME, forestall, is_locked
 from nbflow.engines.spec import AttemptSpec
+from nbflow.errors import NbflowError
 from nbflow.events import EventKind, decode_event
 from nbflow.kernels.processes import Child, python_module
 from nbflow.kernels.spawner import Spawner
@@ -59,6 +61,7 @@ class LocalEngine:
         self._slots = slots
         self._settings = dict(settings or {})
         self._followed: dict[str, _Followed] = {}
+        self._declarations = Declarations()
         self._lock = threading.Lock()
 
     def capacity(self) -> int:
@@ -69,7 +72,8 @@ class LocalEngine:
         assert self._spawner is not None
         try:
             launch.folder.mkdir(parents=True, mode=0o700)
-            spec = AttemptSpec.from_launch(launch, **self._settings).encode()
+            injection = self._declarations.inject(launch)
+            spec = AttemptSpec.from_launch(launch, injection, **self._settings).encode()
             read_end, write_end = os.pipe()
             try:
                 with open(launch.folder / "stderr.log", "wb", opener=_open_private) as errors:
@@ -85,7 +89,7 @@ class LocalEngine:
                 os.close(read_end)
             followed.pid = followed.child.pid
             followed.tie = _feed(write_end, spec, keep_open=launch.tied)
-        except OSError as error:
+        except (OSError, NbflowError) as error:
             followed.start_error = f"the attempt could not be started: {error}"
         with self._lock:
             self._followed[launch.attempt.id] = followed

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any, BinaryIO
 
+from nbflow.engines.declared import Injection
 from nbflow.lifecycle import RunOptions
 from nbflow.parameters.values import dumps_exact, loads_exact
 from nbflow.ports import Launch
@@ -24,6 +25,7 @@ class AttemptSpec:
     notebook: bytes = field(repr=False)
     parameters: Mapping[str, Any]
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    injection: Injection = Injection()  # noqa: RUF009 - frozen
     options: RunOptions
     tags: tuple[str, ...] = ()
     parent_id: str | None = None
@@ -37,7 +39,8 @@ class AttemptSpec:
     """For the kernel: how a notebook finds this run's store when it submits children."""
 
     def encode(self) -> bytes:
-        record = {**{name: getattr(self, name) for name in self.__slots__}, "options": asdict(self.options)}
+        record = {name: getattr(self, name) for name in self.__slots__}
+        record |= {"options": asdict(self.options), "injection": asdict(self.injection)}
         record["notebook"] = len(self.notebook)
         record["scheduled_time"] = self.scheduled_time.isoformat() if self.scheduled_time else None
         return dumps_exact(record).encode("ascii") + b"\n" + self.notebook
@@ -48,13 +51,14 @@ class AttemptSpec:
         record = loads_exact(stream.readline())
         record["notebook"] = stream.read(record["notebook"])
         record["options"] = RunOptions(**record["options"])
+        record["injection"] = Injection(**record["injection"])
         record["tags"] = tuple(record["tags"])
         time = record["scheduled_time"]
         record["scheduled_time"] = datetime.fromisoformat(time) if time else None
         return cls(**record)
 
     @classmethod
-    def from_launch(cls, launch: Launch, **settings: Any) -> AttemptSpec:
+    def from_launch(cls, launch: Launch, injection: Injection, **settings: Any) -> AttemptSpec:
         run = launch.run
         return cls(
             run_id=run.id,
@@ -65,6 +69,7 @@ class AttemptSpec:
             notebook=launch.notebook,
             parameters=run.parameters,
             secrets=launch.secrets,
+            injection=injection,
             options=run.options,
             tags=run.tags,
             parent_id=run.parent_id,

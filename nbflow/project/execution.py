@@ -29,7 +29,7 @@ def make_engine(config: Config) -> Engine:
     spawner = Spawner(
         fork=None if config.fork_server else False,
         preload=config.preload,
-        warm=(*RUNNER_MODULES, "nbflow.engines.warm", "nbflow.engines.attempt"),
+        warm=("nbflow.engines.warm", "nbflow.engines.attempt", *RUNNER_MODULES),
     )
     return LocalEngine(spawner, slots=config.slots, settings=settings)
 
