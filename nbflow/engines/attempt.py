@@ -6,6 +6,7 @@ executed notebook saved, and writes its end record last. It answers to nobody an
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import sys
@@ -26,9 +27,12 @@ from nbflow.engines.stderr import MaskedErrors
 from nbflow.errors import ConflictError, KernelError, NbflowError, OutputError, UsageError
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, Failure, FailureKind
+from nbflow.notebooks.saving import say_unwritable
 
 REFUSED = 75
 """Exit status when the attempt has begun before: EX_TEMPFAIL."""
+UNSAVED = 74
+"""Exit status when the end record could not be written: EX_IOERR."""
 EXECUTED_NAME = "executed.ipynb"
 CONTEXT_NAME = "run.json"
 ERROR_TAG = "papermill-error-cell-tag"
@@ -44,6 +48,9 @@ def main(argv: list[str]) -> int:
     except ConflictError as error:
         print(error, file=sys.stderr)
         return REFUSED
+    except OSError as error:
+        print(say_unwritable(folder, error), file=sys.stderr)
+        return UNSAVED
     _use_warm_lookups()
     with journal:
         started = time.monotonic()
@@ -53,13 +60,21 @@ def main(argv: list[str]) -> int:
             ending, output = _execute(spec, folder, journal, session)
         except NbflowError as error:
             ending = _fail_to_begin(error)
+        except OSError as error:
+            failure = Failure(kind=_judge(error), message=say_unwritable(error.filename or folder, error))
+            ending = Ending(state=AttemptState.FAILED, failure=failure)
         except Exception as error:
             trace = session.mask.text(traceback.format_exc())
             logging.getLogger(__name__).error("the attempt could not be carried out\n%s", trace)
             failure = Failure(kind=FailureKind.SETUP, message=f"{type(error).__name__}: {error}"[:500])
             ending = Ending(state=AttemptState.FAILED, failure=failure)
-        _write_end(journal, session, ending, output, time.monotonic() - started)
-    return 0
+        is_written = _write_end(journal, session, ending, output, time.monotonic() - started)
+    return 0 if is_written else UNSAVED
+
+
+def _judge(error: OSError) -> FailureKind:
+    is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return FailureKind.SAVE if is_full else FailureKind.SETUP
 
 
 def _use_warm_lookups() -> None:
@@ -257,7 +272,11 @@ def _fail_to_begin(error: NbflowError) -> Ending:
     return Ending(state=state, failure=Failure(kind=kind, message=str(error)))
 
 
-def _write_end(journal: Journal, session: Session, ending: Ending, output: Path | None, duration: float) -> None:
+def _write_end(journal: Journal, session: Session, ending: Ending, output: Path | None, duration: float) -> bool:
+    journal.flush()
+    if journal.error is not None:
+        message = f"{say_unwritable(journal.path, journal.error)} ({journal.lost} events are missing)"
+        ending = _fail_to_save(session, ending, message)
     data = {
         "state": ending.state.value,
         "failure": session.mask.json(ending.failure.to_json()) if ending.failure else None,
@@ -267,7 +286,7 @@ def _write_end(journal: Journal, session: Session, ending: Ending, output: Path 
         "output_path": str(output) if output is not None and output.exists() else None,
     }
     journal.add(EventKind.ENDED, data)
-    journal.sync()
+    return journal.sync()
 
 
 if __name__ == "__main__":

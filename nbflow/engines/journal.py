@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -31,13 +32,20 @@ class Journal:
     """Appends numbered events; buffered until :meth:`flush`.
 
     Raises ConflictError when the attempt has begun before: whatever launches it twice is refused here at last.
+    A full disk does not end the run: what can't be written is dropped and counted, and the file stays whole lines.
     """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE_NAME
         self._file = open(self.path, "ab", buffering=0, opener=_open_private)  # noqa: SIM115
+        self.error: OSError | None = None
+        """Why something could not be written, the last time that this happened."""
+        self.lost = 0
+        """How many events could not be written."""
         self._buffer: list[bytes] = []
         self._number = 0
+        self._size = 0
+        self._untold = 0
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if os.fstat(self._file.fileno()).st_size:
@@ -51,24 +59,52 @@ class Journal:
 
     def add(self, kind: EventKind, data: Mapping[str, Any] | None = None) -> None:
         """Number the event and keep it for the next flush."""
+        self._buffer.append(self._encode(kind, data or {}))
+
+    def _encode(self, kind: EventKind, data: Mapping[str, Any]) -> bytes:
         self._number += 1
-        self._buffer.append(
-            encode_event(Event(number=self._number, kind=kind, time=datetime.now(UTC), data=data or {}))
-        )
+        return encode_event(Event(number=self._number, kind=kind, time=datetime.now(UTC), data=data))
 
-    def flush(self) -> None:
-        """Hand what is kept to the operating system: it survives the death of this process."""
-        if self._buffer:
-            data = b"".join(self._buffer)
-            self._buffer.clear()
-            view = memoryview(data)
-            while view:
-                view = view[self._file.write(view) :]
+    def flush(self) -> bool:
+        """Hand what is kept to the operating system: it survives the death of this process. Whether that was possible."""
+        if not self._buffer:
+            return True
+        data = b"".join(self._buffer)
+        self._buffer.clear()
+        if self._untold:
+            message = f"the log could not be written for a while: {self._untold} events are missing"
+            data += self._encode(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})
+        written = 0
+        try:
+            while written < len(data):
+                written += self._file.write(data[written : written + READ_SIZE])
+        except OSError as error:
+            self._drop(data, written, error)
+            return False
+        self._size += len(data)
+        self._untold = 0
+        return True
 
-    def sync(self) -> None:
-        """Flush, and have it survive the death of the machine."""
-        self.flush()
-        os.fsync(self._file.fileno())
+    def _drop(self, data: bytes, written: int, error: OSError) -> None:
+        """Keep the whole lines of what was written; readers wait for the ends of others in vain."""
+        whole = data.rfind(b"\n", 0, written) + 1
+        self._size += whole
+        with suppress(OSError):
+            os.ftruncate(self._file.fileno(), self._size)
+        missing = data.count(b"\n", whole)
+        self.error = error
+        self.lost += missing
+        self._untold += missing
+
+    def sync(self) -> bool:
+        """Flush, and have it survive the death of the machine. Whether that was possible."""
+        is_written = self.flush()
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            self.error = error
+            return False
+        return is_written
 
     def close(self) -> None:
         if not self._file.closed:
@@ -97,10 +133,9 @@ def forestall(folder: Path) -> bool:
     try:
         with Journal(folder) as journal:
             journal.add(EventKind.ENDED, {"state": AttemptState.NOT_STARTED.value, "failure": None})
-            journal.sync()
+            return journal.sync()
     except ConflictError:
         return False
-    return True
 
 
 def is_locked(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from nbflow.engines.attempt import UNSAVED
 from nbflow.engines.declared import Declarations
 from nbflow.engines.journal import FILE_NAME, forestall, is_locked
 from nbflow.engines.spec import AttemptSpec
@@ -28,6 +29,8 @@ PIPE_SIZE = 60_000
 END_MARGIN = 4.0
 LOG_MARK = b'"k":"log"'
 MARK_WITHIN = 80
+LAST_WORDS = 10_000
+"""Bytes of standard error in which the last line is looked for."""
 _NOT_STARTED = Outcome(state=AttemptState.NOT_STARTED)
 
 
@@ -238,6 +241,9 @@ def _to_outcome(followed: _Followed) -> Outcome:
 def _to_loss(followed: _Followed) -> Outcome:
     """The process is gone and left no end record."""
     status = followed.child.poll() if followed.child is not None else None
+    if status == UNSAVED:
+        message = f"the run's log could not be written: {followed.folder} is full, or a limit on files was reached; free some space"
+        return Outcome(state=AttemptState.FAILED, failure=Failure(kind=FailureKind.SAVE, message=message))
     reason = followed.start_error or _describe_status(status) + _read_last_words(followed.folder)
     if not followed.started and followed.start_error:
         failure = Failure(kind=FailureKind.SETUP, message=reason)
@@ -264,7 +270,9 @@ def _describe_status(status: int | None) -> str:
 
 def _read_last_words(folder: Path) -> str:
     try:
-        text = (folder / "stderr.log").read_text(encoding="utf-8", errors="replace").strip()
+        with open(folder / "stderr.log", "rb") as file:
+            file.seek(-min(os.fstat(file.fileno()).st_size, LAST_WORDS), os.SEEK_END)
+            text = file.read().decode("utf-8", "replace").strip()
     except OSError:
         return ""
     return f" ({text.splitlines()[-1][:200]})" if text else ""

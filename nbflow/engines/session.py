@@ -17,7 +17,8 @@ class Listener(Protocol):
 
     def add(self, kind: EventKind, data: Mapping[str, Any] | None = None) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> bool:
+        """Hand on what was added; whether that was possible."""
 
 
 class Saver(Protocol):
@@ -40,7 +41,8 @@ class Saver(Protocol):
 class NoListener:
     def add(self, kind: EventKind, data: Mapping[str, Any] | None = None) -> None: ...
 
-    def flush(self) -> None: ...
+    def flush(self) -> bool:
+        return True
 
 
 class NoSaver:
