@@ -127,7 +127,7 @@ def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session
     kernel = spec.options.kernel or node.metadata.get("kernelspec", {}).get("name") or "python3"
     journal.add(EventKind.STARTED, {"pid": os.getpid(), "cells": cells, "kernel": kernel})
     journal.flush()
-    session.marks_errors = True
+    session.is_last = True
     session.make_saver = partial(make_saver, str(output), private=session.has_secrets)
     with ExitStack() as stack:
         if spec.options.output:
@@ -169,7 +169,8 @@ def _inject(spec: AttemptSpec, node: Any, session: Session) -> None:
 
     injection = spec.injection
     insert_parameters(node, injection.source, report_mode=spec.options.report_mode)
-    session.declared_until = _find_declared(node)
+    session.declaring = _find_declaring(node)
+    session.declared_until = max(session.declaring, default=None)
     session.has_secrets = injection.has_secrets
     session.secrets_source = injection.secrets_source
     session.hidden = injection.hidden
@@ -192,12 +193,17 @@ def _describe(node: Any, spec: AttemptSpec) -> None:
     node.metadata["nbflow"] = {"run_id": spec.run_id, "attempt": spec.attempt, "flow": spec.flow, "name": spec.name}
 
 
-def _find_declared(node: Any) -> int | None:
-    for wanted in ("injected-parameters", "parameters"):
-        for index, cell in enumerate(node.cells):
-            if cell.cell_type == "code" and wanted in cell.metadata.get("tags", []):
-                return index
-    return None
+def _find_declaring(node: Any) -> list[int]:
+    """The cell tagged ``parameters`` and the injected one below it, as far as they are there."""
+    found = []
+    for wanted in ("parameters", "injected-parameters"):
+        tagged = (
+            i
+            for i, cell in enumerate(node.cells)
+            if cell.cell_type == "code" and wanted in cell.metadata.get("tags", [])
+        )
+        found += [index for index in [next(tagged, None)] if index is not None]
+    return found
 
 
 def _set_limits(spec: AttemptSpec, folder: Path, session: Session) -> None:

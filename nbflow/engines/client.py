@@ -82,6 +82,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._stop: asyncio.Future[str] | None = None
         self._deadline: float | None = None
         self._answers: dict[str, Any] = {}
+        self._is_set_up = False
         self._number = 0
 
     # -- the whole notebook ---------------------------------------------------------------------------------------
@@ -124,7 +125,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 self.nb_man.finish(session)  # the kernel ends meanwhile
             finally:
                 await kernel.stop(now=session.ending is None)
-                self._watch_no_more(loop, signals)
+                if not session.is_last:
+                    self._watch_no_more(loop, signals)
                 self.km = self.kc = None
         return self.nb
 
@@ -133,8 +135,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     async def _execute_cells(self) -> None:
         session = self.session
         try:
-            if self._speaks_python():
-                await self._execute_silently(SET_UP)
+            self._is_set_up = not self._speaks_python()
             for index, cell in enumerate(self.nb.cells):
                 if not await self._visit_cell(cell, index):
                     return
@@ -161,6 +162,9 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 EventKind.CELL_FINISHED, {"index": index, "number": self._number, "status": "skipped", "duration": 0.0}
             )
             return True
+        if not self._is_set_up and not self._find_questions(index):
+            await self._execute_silently(SET_UP)
+            self._is_set_up = True
         manager.cell_start(cell, index)
         title = describe_cell(cell)
         session.listener.add(
@@ -220,6 +224,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     def _judge(self, cell: Any, index: int, reply: dict[str, Any], allows: bool) -> bool:
         """What the reply to a cell means for the run; whether to go on."""
         self._answers = reply.get("user_expressions") or {}
+        self._is_set_up = self._is_set_up or self._answers.get("set_up", {}).get("status") == "ok"
         if reply.get("execution_count"):
             cell["execution_count"] = reply["execution_count"]
         if reply["status"] == "error" and not (allows or reply.get("ename") in self.allow_error_names):
@@ -262,10 +267,14 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         return _parse_answer(reply.get("user_expressions") or {})
 
     def _find_questions(self, index: int) -> dict[str, str] | None:
-        """What is asked together with a cell, to spare a question of its own: which values are used from there on."""
+        """What is asked together with the cells that set parameters, to spare questions of their own."""
         session = self.session
-        is_complete = not session.secrets_source and not session.hidden
-        return {"values": session.readback} if index == session.declared_until and is_complete else None
+        asked = {}
+        if not self._is_set_up and index in session.declaring:
+            asked["set_up"] = SET_UP
+        if index == session.declared_until and session.readback and not session.secrets_source and not session.hidden:
+            asked["values"] = session.readback
+        return asked or None
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
         assert self.kernel is not None

@@ -15,6 +15,7 @@ from nbflow.kernels.death import MemoryWatch, describe_exit, describe_state, wat
 from nbflow.kernels.manager import AttemptKernelManager, make_kernel_manager, start_kernel
 
 SHUTDOWN_DEADLINE = 2.0
+FIRST_PING = 3.0
 NO_HISTORY = "--HistoryManager.hist_file=:memory:"
 """IPython would keep every cell of every run in the user's own history, and kernels would wait there for each other."""
 
@@ -89,6 +90,7 @@ class Kernel:
             why = describe_state(pid) if pid else ""
             self._say(f"the kernel does not answer any more{': ' if why else ''}{why}")
 
+        await asyncio.sleep(FIRST_PING)  # most kernels end sooner
         with suppress(OSError):
             await watch_heartbeat(
                 self.manager, on_frozen=say_frozen, on_thawed=lambda: self._say("the kernel answers again")

@@ -6,8 +6,7 @@ from collections import deque
 from pathlib import Path
 from typing import Any
 
-from nbformat import from_dict
-from nbformat.v4 import new_output
+from nbformat import NotebookNode, from_dict
 
 from nbflow.engines.masking import Mask, MaskedStream
 
@@ -18,7 +17,8 @@ class PrintedText:
     """One stream output that grows. The text is kept in pieces and joined only for a save."""
 
     def __init__(self, stream: str, *, limit: int, mask: Mask, log_path: Path | None) -> None:
-        self.output = new_output("stream", name=stream, text="")
+        # nbformat's own maker would validate it against the schema.
+        self.output = NotebookNode(output_type="stream", name=stream, text="")
         self.stream = stream
         self._limit = limit
         self._masked = MaskedStream(mask)

@@ -43,7 +43,7 @@ class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]
         if ending is None or ending.state is not AttemptState.SUCCEEDED:
             self.nb.metadata.papermill["exception"] = True
         self.notebook_complete()
-        if session.marks_errors and ending is not None and ending.failure is not None:
+        if session.is_last and ending is not None and ending.failure is not None:
             _mark_error(self.nb, ending.failure.cell_index)
         session.is_saved = session.saver.close()
 

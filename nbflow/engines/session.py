@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -66,8 +66,9 @@ class Session:
     saver: Saver = field(default_factory=NoSaver)
     make_saver: Callable[[Any], Saver] | None = None
     """Makes the saver for the notebook that papermill hands to the engine."""
-    marks_errors: bool = False
-    """Mark in the notebook where the execution failed; papermill does that itself where it is in charge."""
+    is_last: bool = False
+    """The process has nothing else to do: signals are not for others after this, and nobody but us marks in the notebook
+    where the execution failed, which papermill does where it is in charge."""
     is_saved: bool = True
     """Whether the last save succeeded; else see ``saver.error``."""
     environment: Mapping[str, str] = field(default_factory=dict)
@@ -79,8 +80,10 @@ class Session:
     secrets_source: str = field(default="", repr=False)
     """Code that assigns the secrets, executed silently once ``declared_until`` is done."""
     mask: Mask = field(default_factory=lambda: Mask(()))
+    declaring: Collection[int] = ()
+    """Indices of the cells that set parameters."""
     declared_until: int | None = None
-    """Index of the last of the cells that set parameters; after it the values are read back."""
+    """The last of them; after it the values are read back."""
     readback: str = ""
     """Expression for that, in Python; empty: nothing is read back."""
     start_timeout: float = 60.0
