@@ -36,13 +36,20 @@ class LineSplitter:
         lines = []
         for piece in whole:
             self._write(piece)
+            lines += self._break()
             lines.append(self._take())
         self._write(rest)
-        while len(self._line) > self.MAX_LINE:
-            lines.append(self._line[: self.MAX_LINE])
-            self._line = self._line[self.MAX_LINE :]
-            self._column = max(self._column - self.MAX_LINE, 0)
-        return lines
+        return lines + self._break()
+
+    def _break(self) -> list[str]:
+        """The beginning of the line, in pieces, as far as it is too long."""
+        end = (len(self._line) - 1) // self.MAX_LINE * self.MAX_LINE
+        if end <= 0:
+            return []
+        pieces = [self._line[start : start + self.MAX_LINE] for start in range(0, end, self.MAX_LINE)]
+        self._line = self._line[end:]
+        self._column = max(self._column - end, 0)
+        return pieces
 
     def _write(self, text: str) -> None:
         for piece in _CURSOR.split(text) if "\r" in text or "\b" in text else (text,):

@@ -17,6 +17,7 @@ SCRAP_PREFIX = "application/scrapbook.scrap."
 SHOWN_CHARACTERS = 2_000
 LAST_LINE_CHARACTERS = 200
 NAME_CHARACTERS = 200
+PARTIAL_CHARACTERS = 1_000
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _RICHEST = ("image/png", "image/svg+xml", "image/jpeg", "text/html", "text/markdown", "text/latex", "application/json")
@@ -65,7 +66,9 @@ class Narrator:
         for stream, splitter in self._splitters.items():
             line = splitter.peek()
             if line is not None:
-                data = {"stream": stream, "lines": [], "partial": line, "cell": self._cells[stream]}
+                # The whole of it again and again, and a day of dots would fill the disk.
+                partial = line if len(line) <= PARTIAL_CHARACTERS else f"…{line[-PARTIAL_CHARACTERS:]}"
+                data = {"stream": stream, "lines": [], "partial": partial, "cell": self._cells[stream]}
                 self._session.listener.add(EventKind.LOG, data)
 
     def finish_lines(self) -> None:
