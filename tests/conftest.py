@@ -9,6 +9,14 @@ from typing import Any
 
 import pytest
 
+from tests.browser_fixtures import (  # noqa: F401 - fixtures and hooks for every test
+    browser,
+    check_accessibility,
+    open_page,
+    page,
+    pytest_collection_modifyitems,
+    pytest_runtest_makereport,
+)
 from tests.cli_fixtures import cli  # noqa: F401 - a fixture for every test
 from tests.installed_fixtures import installed  # noqa: F401 - a fixture for every test
 from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
