@@ -21,6 +21,7 @@ from nbflow.lifecycle import AttemptState
 
 FILE_NAME = "events.jsonl"
 READ_SIZE = 1 << 20
+BUFFER_SIZE = 1 << 20
 
 
 def get_attempt_folder(home: Path, run_id: str, number: int) -> Path:
@@ -29,7 +30,7 @@ def get_attempt_folder(home: Path, run_id: str, number: int) -> Path:
 
 
 class Journal:
-    """Appends numbered events; buffered until :meth:`flush`.
+    """Appends numbered events; buffered until :meth:`flush`, or until there are many.
 
     Raises ConflictError when the attempt has begun before: whatever launches it twice is refused here at last.
     A full disk does not end the run: what can't be written is dropped and counted, and the file stays whole lines.
@@ -43,6 +44,7 @@ class Journal:
         self.lost = 0
         """How many events could not be written."""
         self._buffer: list[bytes] = []
+        self._buffered = 0
         self._number = 0
         self._size = 0
         self._untold = 0
@@ -59,7 +61,11 @@ class Journal:
 
     def add(self, kind: EventKind, data: Mapping[str, Any] | None = None) -> None:
         """Number the event and keep it for the next flush."""
-        self._buffer.append(self._encode(kind, data or {}))
+        line = self._encode(kind, data or {})
+        self._buffer.append(line)
+        self._buffered += len(line)
+        if self._buffered > BUFFER_SIZE:
+            self.flush()
 
     def _encode(self, kind: EventKind, data: Mapping[str, Any]) -> bytes:
         self._number += 1
@@ -71,6 +77,7 @@ class Journal:
             return True
         data = b"".join(self._buffer)
         self._buffer.clear()
+        self._buffered = 0
         if self._untold:
             message = f"the log could not be written for a while: {self._untold} events are missing"
             data += self._encode(EventKind.LOG, {"stream": "nbflow", "lines": [message], "cell": None})

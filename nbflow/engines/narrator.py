@@ -18,6 +18,8 @@ SHOWN_CHARACTERS = 2_000
 LAST_LINE_CHARACTERS = 200
 NAME_CHARACTERS = 200
 PARTIAL_CHARACTERS = 1_000
+BLOCK_CHARACTERS = 100_000
+"""Of printed text that become one event at the most: whoever reads the log holds one in memory."""
 
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-_]")
 _RICHEST = ("image/png", "image/svg+xml", "image/jpeg", "text/html", "text/markdown", "text/latex", "application/json")
@@ -44,7 +46,8 @@ class Narrator:
         if self._cells.get(stream, cell) != cell:
             self._finish_line(stream)
         self._cells[stream] = cell
-        self._add_lines(stream, splitter.feed(masked.feed(text)), cell)
+        for start in range(0, len(text), BLOCK_CHARACTERS):
+            self._add_lines(stream, splitter.feed(masked.feed(text[start : start + BLOCK_CHARACTERS])), cell)
 
     def _finish_line(self, stream: str) -> None:
         splitter = self._splitters[stream]
@@ -101,7 +104,10 @@ class Narrator:
         text = data.get("text/plain")
         if text is None:
             return
-        text = self._session.mask.text("".join(text))[:SHOWN_CHARACTERS]
+        whole = text if isinstance(text, str) else "".join(text)
+        # Masking all of it to show its beginning could take long; an end that may be half a secret is not shown.
+        begin = whole[: 2 * SHOWN_CHARACTERS]
+        text = self._session.mask.text(begin, final=len(begin) == len(whole))[:SHOWN_CHARACTERS]
         mime = next((mime for mime in _RICHEST if mime in data), "text/plain")
         self._session.listener.add(EventKind.OUTPUT, {"text": text, "cell": cell, "mime": mime})
 
