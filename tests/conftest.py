@@ -19,6 +19,7 @@ from tests.browser_fixtures import (  # noqa: F401 - fixtures and hooks for ever
 )
 from tests.cli_fixtures import cli  # noqa: F401 - a fixture for every test
 from tests.installed_fixtures import installed  # noqa: F401 - a fixture for every test
+from tests.jupyter_fixtures import jupyter_server, open_notebook  # noqa: F401 - fixtures for every test
 from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
 from tests.store_fixtures import opener, postgres_server, store  # noqa: F401  (fixtures for every file)
 
