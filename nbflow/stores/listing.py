@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, and_, exists, func, literal_column, or_, select
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Select,
+    and_,
+    exists,
+    func,
+    literal_column,
+    or_,
+    select,
+    type_coerce,
+)
 
 from nbflow.errors import NotFoundError
 from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import RunFilter
-from nbflow.stores.records import run_of, runs_of
+from nbflow.stores.columns import Moment
+from nbflow.stores.records import load_column, run_of, runs_of
 from nbflow.stores.section import Section
 from nbflow.stores.tables import run, run_tag
 
 _SHORTEST_PREFIX = 4
 _SHOWN = 5
+_BATCH = 2000
 LAST_CHARACTER = "\U0010ffff"
 """Sorts behind every other: the end of a range of texts with one beginning."""
 
@@ -44,19 +58,52 @@ class Listing(Section):
         raise NotFoundError(f"run {run_id!r}: several ids begin so: {fits}{more}; give more of it")
 
     def list_runs(self, wanted: RunFilter) -> list[RunRecord]:
-        position = run_tag.c.sequence if wanted.tags else run.c.sequence
-        listed = _chosen(select(run), wanted)
-        if wanted.after_sequence is not None:
-            cursor = wanted.after_sequence
-            listed = listed.where(position > cursor if wanted.oldest_first else position < cursor)
-        listed = listed.order_by(position if wanted.oldest_first else position.desc()).limit(wanted.limit)
+        listed = _listed(select(run), wanted)
         with self._database.read() as connection:
-            return runs_of(connection.execute(listed).all())
+            found = connection.execute(listed.execution_options(yield_per=_BATCH))
+            return [one for rows in found.partitions() for one in runs_of(rows)]
+
+    def list_columns(self, wanted: RunFilter, names: Sequence[str]) -> dict[str, list[Any]]:
+        columns: dict[str, list[Any]] = {name: [] for name in names}
+        listed = _listed(select(*map(_column, columns)), wanted)
+        with self._database.read() as connection:
+            for rows in connection.execute(listed.execution_options(yield_per=_BATCH)).partitions():
+                for name, values in zip(columns, zip(*rows, strict=True), strict=True):
+                    columns[name] += _DECODERS[name](values) if name in _DECODERS else values
+        return columns
 
     def count_runs(self, wanted: RunFilter) -> dict[RunState, int]:
         counted = _chosen(select(run.c.state, func.count()), wanted).group_by(run.c.state)
         with self._database.read() as connection:
             return {RunState(state): count for state, count in connection.execute(counted)}
+
+
+def _column(name: str) -> ColumnElement[Any]:
+    column = run.c["values_used" if name == "values" else name]
+    # Of a hundred thousand times a table needs the numbers and not the objects.
+    return type_coerce(column, BigInteger) if isinstance(column.type, Moment) else column
+
+
+def _load_failures(texts: Sequence[str | None]) -> list[Any]:
+    """Without evalue and traceback: all that is long comes last in the text, and is not even read."""
+    return load_column([text and text.partition(_LONG_PART)[0] + "}" for text in texts])
+
+
+_LONG_PART = ', "evalue": '  # within a JSON text its quotes would be escaped
+_DECODERS: Mapping[str, Callable[[Sequence[Any]], list[Any]]] = {
+    **dict.fromkeys(("parameters", "values", "results", "tags", "options"), load_column),
+    "failure": _load_failures,
+}
+
+
+def _listed(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
+    """Those that are wanted, from the cursor on, in order."""
+    position = run_tag.c.sequence if wanted.tags else run.c.sequence
+    listed = _chosen(statement, wanted)
+    if wanted.after_sequence is not None:
+        cursor = wanted.after_sequence
+        listed = listed.where(position > cursor if wanted.oldest_first else position < cursor)
+    return listed.order_by(position if wanted.oldest_first else position.desc()).limit(wanted.limit)
 
 
 def _chosen(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
@@ -89,6 +136,8 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append(run.c.schedule_id == wanted.schedule_id)
     if wanted.identity:
         conditions += [run.c.identity == wanted.identity, run.c.identity != literal_column("''")]
+    if wanted.sequences is not None:
+        conditions.append(run.c.sequence.in_(wanted.sequences))
     if wanted.created_after is not None:
         conditions.append(run.c.created > wanted.created_after)
     if wanted.created_before is not None:

@@ -19,7 +19,7 @@ from nbflow.lifecycle import (
     RunRecord,
     RunState,
 )
-from nbflow.parameters.values import dumps_exact, loads_exact
+from nbflow.parameters.values import dumps_exact, loads_all, loads_exact
 from nbflow.scheduling import Catchup, Cron, Every, Overlap, ScheduleRecord
 from nbflow.stores.tables import run as run_table
 
@@ -64,31 +64,30 @@ def run_of(row: Row[Any]) -> RunRecord:
 
 
 def runs_of(rows: Sequence[Row[Any]]) -> list[RunRecord]:
-    """The records of whole rows of the ``run`` table."""
-    options: dict[str, RunOptions] = {}
-    tags: dict[str, tuple[str, ...]] = {}
-    return [_run_of(dict(zip(_ROW, row, strict=True)), options, tags) for row in rows]
+    """The records of whole rows of the ``run`` table. By column: JSON is read at a fifth of the cost then."""
+    if not rows:
+        return []
+    columns: dict[str, Sequence[Any]] = dict(zip(_ROW, zip(*rows, strict=True), strict=True))
+    del columns["name_folded"]
+    options = {text: RunOptions(**loads_exact(text)) for text in set(columns["options"])}
+    tags = {text: tuple(loads_exact(text)) for text in set(columns["tags"])}
+    columns["options"] = [options[text] for text in columns["options"]]
+    columns["tags"] = [tags[text] for text in columns["tags"]]
+    columns["state"] = [_STATES[text] for text in columns["state"]]
+    columns["priority"] = [_PRIORITIES[number] for number in columns["priority"]]
+    columns["tied_to"] = [owner or None for owner in columns["tied_to"]]
+    columns["parameters"] = loads_all(columns["parameters"])
+    columns["values"] = load_column(columns.pop("values_used"))
+    columns["results"] = load_column(columns["results"])
+    columns["failure"] = [record and Failure.from_json(record) for record in load_column(columns["failure"])]
+    names = tuple(columns)
+    return [RunRecord(**dict(zip(names, row, strict=True))) for row in zip(*columns.values(), strict=True)]
 
 
-def _run_of(row: dict[str, Any], options: dict[str, RunOptions], tags: dict[str, tuple[str, ...]]) -> RunRecord:
-    del row["name_folded"]
-    text = row["options"]
-    if text not in options:
-        options[text] = RunOptions(**loads_exact(text))
-    row["options"] = options[text]
-    text = row["tags"]
-    if text not in tags:
-        tags[text] = tuple(loads_exact(text))
-    row["tags"] = tags[text]
-    values, failure, results = row.pop("values_used"), row["failure"], row["results"]
-    row["state"] = _STATES[row["state"]]
-    row["priority"] = _PRIORITIES[row["priority"]]
-    row["tied_to"] = row["tied_to"] or None
-    row["parameters"] = loads_exact(row["parameters"])
-    row["failure"] = None if failure is None else Failure.from_json(loads_exact(failure))
-    row["values"] = None if values is None else loads_exact(values)
-    row["results"] = {} if results == "{}" else loads_exact(results)
-    return RunRecord(**row)
+def load_column(texts: Sequence[str | None]) -> list[Any]:
+    """JSON texts, most of which are often missing, or the same empty object."""
+    found = iter(loads_all(text for text in texts if text is not None and text != "{}"))
+    return [None if text is None else {} if text == "{}" else next(found) for text in texts]
 
 
 def attempt_row(attempt: AttemptRecord) -> dict[str, Any]:
