@@ -7,7 +7,7 @@ A watcher reads on from a *token*, ``"<attempt>.<byte offset>"``, which every ev
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -86,3 +86,32 @@ def parse_token(token: str | None) -> tuple[int, int]:
         return (1, 0)
     attempt, _, offset = token.partition(".")
     return (int(attempt), int(offset or 0))
+
+
+OUTPUT_STREAM = "output"
+"""Displayed values, among the streams of a run."""
+
+
+class LogLines:
+    """Turns log events into finished lines, and keeps the unfinished last one of each stream."""
+
+    def __init__(self) -> None:
+        self.partial: dict[str, str] = {}
+
+    def take(self, event: Event) -> Iterator[tuple[str, str]]:
+        """``(stream, line)`` for every line that *event* finishes. The end of a cell finishes what is left."""
+        if event.kind is EventKind.LOG:
+            stream = str(event.data.get("stream", "stdout"))
+            self.partial.pop(stream, None)
+            for line in event.data.get("lines", ()):
+                yield stream, line
+            if event.data.get("partial"):
+                self.partial[stream] = event.data["partial"]
+        elif event.kind is EventKind.OUTPUT:
+            lines = str(event.data.get("text", "")).splitlines()
+            # An error's traceback is in the notebook and in the summary; here its last line says that it happened.
+            for line in lines[-1:] if event.data.get("mime") == "error" else lines:
+                yield OUTPUT_STREAM, line
+        elif event.kind in (EventKind.CELL_FINISHED, EventKind.ENDED):
+            left, self.partial = self.partial, {}
+            yield from left.items()

@@ -14,8 +14,8 @@ from nbflow.cli.arguments import json_option
 from nbflow.cli.completion import complete_flow
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import finding_to_json
 from nbflow.errors import NotebookError, StoreError, UsageError
+from nbflow.records import finding_to_json
 
 if TYPE_CHECKING:
     from nbflow.parameters import Finding

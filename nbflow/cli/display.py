@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from nbflow.cli.console import clean, clean_line, is_terminal, write_line
 from nbflow.errors import OutputError
-from nbflow.events import Event, EventKind
+from nbflow.events import Event, EventKind, LogLines
 
 if TYPE_CHECKING:
     from rich.console import Group
 
 OWN_STREAM = "nbflow"
-OUTPUT_STREAM = "output"
-"""Displayed values, among the streams of a run."""
 
 
 class Display(Protocol):
@@ -29,31 +27,6 @@ class Display(Protocol):
         """Show one line of nbflow's own. Called from any thread."""
 
     def close(self) -> None: ...
-
-
-class LogLines:
-    """Turns log events into finished lines, and keeps the unfinished last one of each stream."""
-
-    def __init__(self) -> None:
-        self.partial: dict[str, str] = {}
-
-    def take(self, event: Event) -> Iterator[tuple[str, str]]:
-        """``(stream, line)`` for every line that *event* finishes. The end of a cell finishes what is left."""
-        if event.kind is EventKind.LOG:
-            stream = str(event.data.get("stream", "stdout"))
-            self.partial.pop(stream, None)
-            for line in event.data.get("lines", ()):
-                yield stream, line
-            if event.data.get("partial"):
-                self.partial[stream] = event.data["partial"]
-        elif event.kind is EventKind.OUTPUT:
-            lines = str(event.data.get("text", "")).splitlines()
-            # An error's traceback is in the notebook and in the summary; here its last line says that it happened.
-            for line in lines[-1:] if event.data.get("mime") == "error" else lines:
-                yield OUTPUT_STREAM, line
-        elif event.kind in (EventKind.CELL_FINISHED, EventKind.ENDED):
-            left, self.partial = self.partial, {}
-            yield from left.items()
 
 
 def _part(lines: Iterable[tuple[str, str]], *, own: bool) -> tuple[list[str], list[str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,7 @@ from nbflow.cli.arguments import flow_argument, json_option
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
 from nbflow.errors import NbflowError, UsageError
+from nbflow.records import show_default
 
 if TYPE_CHECKING:
     from nbflow.parameters import Parameter
@@ -37,55 +38,12 @@ def command(flow: str, as_json: bool, as_schema: bool) -> int:
     if as_schema:
         write_json(loaded.declaration.json_schema())
     elif as_json:
-        write_json(flow_to_json(loaded))
+        from nbflow.project.loading import notebook_to_json
+
+        write_json(notebook_to_json(loaded))
     else:
         _write_text(loaded)
     return ExitCode.OK
-
-
-def flow_to_json(loaded: LoadedFlow) -> dict[str, Any]:
-    """The flow and its parameters, one object each."""
-    version = loaded.version
-    return {
-        "flow": loaded.label,
-        "version": version.number if version else None,
-        "path": str(loaded.source_path) if loaded.source_path else None,
-        "language": loaded.notebook.language,
-        "kernel": loaded.notebook.kernel_name,
-        "notebook_hash": loaded.notebook.hash,
-        "parameters": [parameter_to_json(parameter) for parameter in loaded.declaration.parameters],
-        "json_schema": loaded.declaration.json_schema(),
-    }
-
-
-def parameter_to_json(parameter: Parameter) -> dict[str, Any]:
-    """A parameter as a program wants it; its default as it is written (as a value it is in the JSON Schema)."""
-    from nbflow.parameters.records import ComputedDefault
-
-    default = parameter.default
-    return {
-        "name": parameter.name,
-        "type": parameter.type_text,
-        "annotation": parameter.annotation,
-        "required": parameter.required,
-        "computed": isinstance(default, ComputedDefault),
-        "default_source": show_default(parameter) or None,
-        "choices": list(parameter.choices),
-        "secret": parameter.secret,
-        "help": parameter.help,
-    }
-
-
-def show_default(parameter: Parameter) -> str:
-    """The default as it is written in the notebook; empty where there is none, masked for a secret."""
-    from nbflow.parameters.records import ComputedDefault, LiteralDefault
-
-    default = parameter.default
-    if isinstance(default, ComputedDefault):
-        return default.source
-    if isinstance(default, LiteralDefault):
-        return "********" if parameter.secret else default.source or repr(default.value)
-    return ""
 
 
 def _show_type(parameter: Parameter) -> str:

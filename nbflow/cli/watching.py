@@ -9,9 +9,9 @@ from nbflow.cli.console import write_json, write_line
 from nbflow.cli.display import Display, LastCell, make_display
 from nbflow.cli.exits import ExitCode, exit_code_of_run
 from nbflow.cli.follow import follow_run
-from nbflow.cli.records import run_to_json
 from nbflow.cli.summary import write_summary
 from nbflow.lifecycle import RunRecord
+from nbflow.records import run_to_json
 
 if TYPE_CHECKING:
     from nbflow.project import Project

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from nbflow.errors import NotFoundError
 from nbflow.flows import FlowVersion, is_flow_name, split_name
 from nbflow.notebooks import Notebook, read_notebook
 from nbflow.parameters import Declaration, read_declaration
 from nbflow.ports import Store
+from nbflow.records import parameter_to_json
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,3 +86,18 @@ def _say_missing(full_name: str, store: Store, version: int | None) -> str:
     near = difflib.get_close_matches(full_name, known, n=1)
     hint = f"; did you mean {near[0]}?" if near else "; nbflow flows ls shows what is" if known else ""
     return f"{full_name}: there is no such file, and no flow of that name is registered{hint}"
+
+
+def notebook_to_json(loaded: LoadedFlow) -> dict[str, Any]:
+    """The flow and its parameters, one object each."""
+    version = loaded.version
+    return {
+        "flow": loaded.label,
+        "version": version.number if version else None,
+        "path": str(loaded.source_path),
+        "language": loaded.notebook.language,
+        "kernel": loaded.notebook.kernel_name,
+        "notebook_hash": loaded.notebook.hash,
+        "parameters": [parameter_to_json(parameter) for parameter in loaded.declaration.parameters],
+        "json_schema": loaded.declaration.json_schema(),
+    }

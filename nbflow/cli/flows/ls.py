@@ -7,7 +7,7 @@ import click
 from nbflow.cli.arguments import json_option
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import flow_to_json
+from nbflow.records import flow_to_json
 
 
 @click.command("ls", short_help="List registered flows.")

@@ -9,8 +9,8 @@ import click
 from nbflow.cli.arguments import flow_argument, json_option
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import finding_to_json, flow_to_json
 from nbflow.errors import UsageError
+from nbflow.records import finding_to_json, flow_to_json, parameter_to_json
 
 if TYPE_CHECKING:
     from nbflow.flows import FlowVersion
@@ -39,8 +39,6 @@ def command(flow: str, as_json: bool) -> int:
 
 
 def _write_json(loaded: LoadedFlow, version: FlowVersion, versions: list[FlowVersion], drift: list[Finding]) -> None:
-    from nbflow.cli.inspect import parameter_to_json
-
     write_json(
         {
             **flow_to_json(version),

@@ -8,7 +8,7 @@ from nbflow.cli.arguments import json_option
 from nbflow.cli.completion import complete_run
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import run_to_json
+from nbflow.records import run_to_json
 
 
 @click.command("cancel", short_help="End runs.")

@@ -10,9 +10,9 @@ import click
 
 from nbflow.cli.arguments import run_argument
 from nbflow.cli.console import write_json, write_line
-from nbflow.cli.display import Display, LogLines, PlainDisplay, make_display
+from nbflow.cli.display import Display, PlainDisplay, make_display
 from nbflow.cli.exits import ExitCode, exit_code_of_run
-from nbflow.events import Event
+from nbflow.events import Event, LogLines
 
 EPILOG = """\b
 Exit code: 0; with --follow that of the run.

@@ -13,8 +13,8 @@ from nbflow.cli.arguments import Age, json_option
 from nbflow.cli.completion import complete_flow
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import run_to_json
 from nbflow.lifecycle import RunRecord, RunState
+from nbflow.records import run_to_json
 
 if TYPE_CHECKING:
     from nbflow.project import Project

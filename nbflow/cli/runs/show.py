@@ -9,9 +9,9 @@ import click
 from nbflow.cli.arguments import json_option, run_argument
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import attempt_to_json, run_to_json
 from nbflow.cli.summary import describe_failure, format_duration, show_value
 from nbflow.lifecycle import AttemptRecord, RunRecord
+from nbflow.records import attempt_to_json, run_to_json
 
 if TYPE_CHECKING:
     from nbflow.project import Project

@@ -10,11 +10,11 @@ from nbflow.cli.arguments import flow_argument, json_option
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
 from nbflow.cli.papermill import PairCommand
-from nbflow.cli.records import schedule_to_json
 from nbflow.cli.schedule_display import write_schedule
 from nbflow.cli.schedule_options import read_settings, schedule_options
 from nbflow.cli.values import collect_values
 from nbflow.errors import UsageError
+from nbflow.records import schedule_to_json
 
 EPILOG = """\b
 Examples:

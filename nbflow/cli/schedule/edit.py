@@ -10,9 +10,9 @@ from nbflow.cli.arguments import json_option, schedule_argument
 from nbflow.cli.console import write_json
 from nbflow.cli.exits import ExitCode
 from nbflow.cli.papermill import PairCommand
-from nbflow.cli.records import schedule_to_json
 from nbflow.cli.schedule_options import read_settings, schedule_options
 from nbflow.cli.values import collect_values
+from nbflow.records import schedule_to_json
 
 EPILOG = """\b
 Examples:

@@ -10,7 +10,7 @@ from nbflow.cli.arguments import json_option
 from nbflow.cli.completion import complete_flow
 from nbflow.cli.console import write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import schedule_to_json
+from nbflow.records import schedule_to_json
 
 
 @click.command("ls", short_help="List schedules.")

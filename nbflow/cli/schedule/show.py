@@ -7,7 +7,7 @@ import click
 from nbflow.cli.arguments import json_option, schedule_argument
 from nbflow.cli.console import write_json
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import schedule_to_json
+from nbflow.records import schedule_to_json
 
 SHOWN_RUNS = 5
 

@@ -7,7 +7,7 @@ import click
 from nbflow.cli.arguments import json_option, schedules_argument
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.cli.records import schedule_to_json
+from nbflow.records import schedule_to_json
 
 
 @click.command("unpause", short_help="Make runs again.")

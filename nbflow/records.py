@@ -1,0 +1,161 @@
+"""Runs, schedules, flows and findings as JSON: the contract of ``--json`` and of the HTTP API. A name, once here, stays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from nbflow.flows import FlowVersion
+    from nbflow.lifecycle import AttemptRecord, RunRecord
+    from nbflow.parameters import Finding, Parameter
+    from nbflow.scheduling import ScheduleRecord
+
+
+def _moment(time: datetime | None) -> str | None:
+    return time.isoformat() if time else None
+
+
+def run_to_json(run: RunRecord) -> dict[str, Any]:
+    """A run with everything a caller may act on; times are ISO 8601 in UTC, durations seconds."""
+    return {
+        "id": run.id,
+        "name": run.name,
+        "state": run.state.value,
+        "message": run.message,
+        "flow": run.flow,
+        "flow_version": run.flow_version,
+        "source_path": run.source_path,
+        "parameters": dict(run.parameters),
+        "values": dict(run.values) if run.values is not None else None,
+        "results": dict(run.results),
+        "tags": list(run.tags),
+        "output_path": run.output_path,
+        "created": _moment(run.created),
+        "started": _moment(run.started),
+        "ended": _moment(run.ended),
+        "duration": run.duration,
+        "attempts": run.attempts,
+        "failure": run.failure.to_json() if run.failure else None,
+        "cancel_reason": run.cancel_reason,
+        "log_lines": run.log_lines,
+        "last_line": run.last_line,
+        "options": asdict(run.options),
+        "parent_id": run.parent_id,
+        "root_id": run.root_id,
+        "reused_run_id": run.reused_run_id,
+        "scheduled_time": _moment(run.scheduled_time),
+        "schedule_id": run.schedule_id,
+    }
+
+
+def attempt_to_json(attempt: AttemptRecord) -> dict[str, Any]:
+    """One try at a run."""
+    return {
+        "number": attempt.number,
+        "state": attempt.state.value,
+        "engine": attempt.engine,
+        "pid": attempt.pid,
+        "started": _moment(attempt.started),
+        "ended": _moment(attempt.ended),
+        "why": attempt.why,
+    }
+
+
+def schedule_to_json(schedule: ScheduleRecord, *, runs: Sequence[RunRecord] = ()) -> dict[str, Any]:
+    """A schedule, its next five times with the offset of its own clock, and its newest runs."""
+    from nbflow.scheduling import Every, next_times
+
+    when = schedule.when
+    following = [] if schedule.paused else next_times(schedule, datetime.now(UTC), 5)
+    return {
+        "id": schedule.id,
+        "name": schedule.name,
+        "flow": schedule.flow,
+        "flow_version": schedule.flow_version,
+        "cron": None if isinstance(when, Every) else when.expression,
+        "every": when.seconds if isinstance(when, Every) else None,
+        "anchor": _moment(schedule.anchor) if isinstance(when, Every) else None,
+        "timezone": schedule.timezone,
+        "starts": _moment(schedule.starts),
+        "ends": _moment(schedule.ends),
+        "next_times": [time.astimezone(schedule.zone).isoformat() for time in following],
+        "parameters": dict(schedule.parameters),
+        "run_name": schedule.run_name,
+        "tags": list(schedule.tags),
+        "options": asdict(schedule.options),
+        "catchup": schedule.catchup.value,
+        "catchup_limit": schedule.catchup_limit,
+        "overlap": schedule.overlap.value,
+        "misfire_grace": schedule.misfire_grace,
+        "paused": schedule.paused,
+        "created": _moment(schedule.created),
+        "note": schedule.note,
+        "runs": [
+            {
+                "id": run.id,
+                "state": run.state.value,
+                "message": run.message,
+                "scheduled_time": _moment(run.scheduled_time),
+            }
+            for run in runs
+        ],
+    }
+
+
+def flow_to_json(version: FlowVersion) -> dict[str, Any]:
+    """A registered version of a flow."""
+    return {
+        "flow": version.full_name,
+        "project": version.project,
+        "name": version.name,
+        "version": version.number,
+        "notebook_hash": version.notebook_hash,
+        "source_path": version.source_path,
+        "registered": _moment(version.registered),
+    }
+
+
+def finding_to_json(finding: Finding, path: str) -> dict[str, Any]:
+    """What ``check`` has to say about one place of one notebook; cells count from 0 as in the file."""
+    return {
+        "path": path,
+        "cell": finding.cell_index,
+        "line": finding.line,
+        "rule": finding.rule,
+        "severity": finding.severity,
+        "parameter": finding.parameter,
+        "message": finding.message,
+    }
+
+
+def parameter_to_json(parameter: Parameter) -> dict[str, Any]:
+    """A parameter as a program wants it; its default as it is written (as a value it is in the JSON Schema)."""
+    from nbflow.parameters.records import ComputedDefault
+
+    default = parameter.default
+    return {
+        "name": parameter.name,
+        "type": parameter.type_text,
+        "annotation": parameter.annotation,
+        "required": parameter.required,
+        "computed": isinstance(default, ComputedDefault),
+        "default_source": show_default(parameter) or None,
+        "choices": list(parameter.choices),
+        "secret": parameter.secret,
+        "help": parameter.help,
+    }
+
+
+def show_default(parameter: Parameter) -> str:
+    """The default as it is written in the notebook; empty where there is none, masked for a secret."""
+    from nbflow.parameters.records import ComputedDefault, LiteralDefault
+
+    default = parameter.default
+    if isinstance(default, ComputedDefault):
+        return default.source
+    if isinstance(default, LiteralDefault):
+        return "********" if parameter.secret else default.source or repr(default.value)
+    return ""

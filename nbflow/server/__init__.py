@@ -1,0 +1,1 @@
+"""The Jupyter Server extension: flows, runs and schedules by HTTP."""
