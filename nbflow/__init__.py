@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbflow.api.backfills import Backfill, Backfills, backfills
     from nbflow.api.children import create_flow_run, wait_all, wait_for_flow_run
     from nbflow.api.flow import Flow, flow, run
     from nbflow.api.inside import CurrentRun, current_run, record
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from nbflow.api.pairs import kv
     from nbflow.api.run import Run
     from nbflow.api.schedules import Schedule, Schedules, schedules
+    from nbflow.backfilling import BackfillState, date_range
     from nbflow.errors import (
         ConfigError,
         ConflictError,
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOME = {
+    "nbflow.api.backfills": ("Backfill", "Backfills", "backfills"),
     "nbflow.api.children": ("create_flow_run", "wait_all", "wait_for_flow_run"),
     "nbflow.api.flow": ("Flow", "flow", "run"),
     "nbflow.api.inside": ("CurrentRun", "current_run", "record"),
@@ -52,6 +55,7 @@ _HOME = {
     "nbflow.api.pairs": ("kv",),
     "nbflow.api.run": ("Run",),
     "nbflow.api.schedules": ("Schedule", "Schedules", "schedules"),
+    "nbflow.backfilling": ("BackfillState", "date_range"),
     "nbflow.errors": (
         "ConfigError",
         "ConflictError",
@@ -85,6 +89,8 @@ __all__ = [  # noqa: RUF022 - by subject
     "create_flow_run",
     "wait_for_flow_run",
     "wait_all",
+    "date_range",
+    "backfills",
     "cron",
     "every",
     "schedules",
@@ -92,6 +98,9 @@ __all__ = [  # noqa: RUF022 - by subject
     "Run",
     "Runs",
     "RunState",
+    "Backfill",
+    "Backfills",
+    "BackfillState",
     "Schedule",
     "Schedules",
     "Parameter",

@@ -207,7 +207,7 @@ class RunRecord:
     depth: int = 0
     tied_to: str | None = None
     """The dispatcher that alone may claim it and whose end is its end; None: any server's dispatcher.
-    :func:`hold_for` of a schedule: nobody, until the scheduler lets it go."""
+    :func:`hold_for` of a schedule: nobody, until the scheduler lets it go. :func:`lane_of` of a backfill: its owner."""
     scheduled_time: datetime | None = None
     schedule_id: str | None = None
     backfill_id: str | None = None
@@ -293,6 +293,14 @@ def hold_for(schedule_id: str) -> str:
     return f"{HELD}{schedule_id}"
 
 
+LANE = "backfill:"
+
+
+def lane_of(backfill_id: str) -> str:
+    """What the runs of a backfill are tied to: a queue of their own, which the backfill's owner claims from."""
+    return f"{LANE}{backfill_id}"
+
+
 def new_run_id() -> str:
     """Sixteen hexadecimal digits; any unique beginning of it names the run."""
     return secrets.token_hex(8)
@@ -351,6 +359,12 @@ def identity(notebook_hash: str, values: Mapping[str, Any], kernel: str) -> str:
     """Hash of what would be executed: equal identities mean that a completed run may stand for this one."""
     text = dumps_exact([notebook_hash, kernel, dict(values)], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def call_key(reference: str, parameters: Mapping[str, Any]) -> str:
+    """Hash of what was asked for, whatever the notebook holds: equal for the same values given to the same flow."""
+    text = dumps_exact([reference, dict(parameters)], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 _FIELD = re.compile(r"\{([^{}]*)\}")

@@ -1,0 +1,205 @@
+"""Backfills as objects, and the list of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from nbflow.api.listing import Runs
+from nbflow.api.run import Run
+from nbflow.api.session import find_parent, get_project, slot_released
+from nbflow.backfilling import BackfillRecord, BackfillState, Snapshot
+from nbflow.errors import UsageError
+from nbflow.lifecycle import RunState
+from nbflow.ports import RunFilter
+from nbflow.project import Project
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from nbflow.api.flow import Flow
+
+_SETTINGS = (
+    "max_active_runs",
+    "max_failures",
+    "run_backwards",
+    "reprocess_behavior",
+    "skip_completed",
+    "name",
+    "tags",
+    "priority",
+)
+
+
+class Backfill:
+    """Many runs of one flow, one for each row of values; made by :meth:`Flow.backfill`.
+
+    What can still change is read from the store when it is asked for.
+    """
+
+    def __init__(self, record: BackfillRecord, project: Project, *, message: str = "") -> None:
+        self._record = record
+        self._project = project
+        self._message = message
+
+    @property
+    def project(self) -> Project:
+        """Whose store it is in."""
+        return self._project
+
+    @property
+    def record(self) -> BackfillRecord:
+        """All that was asked for, read anew."""
+        self._record = self._project.backfills.get(self._record.id)
+        return self._record
+
+    @property
+    def id(self) -> str:
+        return self._record.id
+
+    @property
+    def name(self) -> str:
+        return self._record.name
+
+    @property
+    def flow(self) -> str:
+        """``project/name``, or the path of the notebook."""
+        return self._record.flow
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The parameters that differ between rows, in their order."""
+        return self._record.axes
+
+    @property
+    def message(self) -> str:
+        """What the call that made this object did: ``31 rows``, ``every row ran before``."""
+        return self._message
+
+    def look(self) -> Snapshot:
+        """The record, the state and the counts of one moment."""
+        return self._project.backfills.look(self.id)
+
+    @property
+    def state(self) -> BackfillState:
+        """Derived from its runs."""
+        return self.look().state
+
+    @property
+    def counts(self) -> dict[RunState, int]:
+        """How many of its runs are in each state."""
+        return dict(self.look().counts)
+
+    def runs(self, *, state: str | Sequence[str] = (), limit: int | None = None) -> Runs:
+        """Its runs in the order of its rows: all, or those in one of these states."""
+        states = (state,) if isinstance(state, str) else tuple(state)
+        try:
+            wanted = tuple(RunState(text) for text in states)
+        except ValueError:
+            raise UsageError(f"state {states!r}: there are {', '.join(RunState)}") from None
+        chosen = RunFilter(backfill_id=self.id, states=wanted, limit=limit, oldest_first=True)
+        return Runs(Run(record, self._project) for record in self._project.list_runs(chosen))
+
+    def wait(self, timeout: float | None = None) -> Self:
+        """Wait until nothing more happens by itself. Raises WaitTimeout after *timeout* seconds.
+
+        Rows that failed raise nothing: ``state`` and ``to_frame()`` tell them. Ctrl-C ends the rows that run here; those
+        that wait are left for :meth:`resume`.
+        """
+        backfills = self._project.backfills
+        try:
+            with slot_released(self._project):
+                backfills.wait(self.id, timeout=timeout)
+        except KeyboardInterrupt as interrupt:
+            snapshot = backfills.interrupt(self.id, reason="SIGINT")
+            if snapshot.state is BackfillState.INTERRUPTED:
+                interrupt.add_note(f"{snapshot.total - snapshot.succeeded} rows are left: nbflow backfill resume {self.id}")
+            raise
+        return self
+
+    def pause(self) -> Self:
+        """Begin no further row until it is unpaused, whichever process works on it. Rows that run go on."""
+        self._record = self._project.backfills.pause(self.id)
+        return self
+
+    def unpause(self) -> Self:
+        """Begin rows again."""
+        self._record = self._project.backfills.unpause(self.id)
+        return self
+
+    def cancel(self) -> Self:
+        """End the rows that run, and begin no other. Returns at once."""
+        self._project.backfills.cancel(self.id)
+        return self
+
+    def resume(self, reprocess_behavior: str = "failed", *, wait: bool = True) -> Backfill:
+        """Run what is missing: the rows that never ran, and (unless ``"none"``) those that did not complete.
+
+        The notebook is read anew, from its path or as the newest registered version; ``message`` says whether it changed.
+        ``"completed"`` makes a new backfill of all rows. Raises ConflictError while a process works on it.
+        """
+        outcome = self._project.backfills.resume(self.id, reprocess_behavior=reprocess_behavior)
+        resumed = Backfill(outcome.backfill, self._project, message=outcome.message)
+        return resumed.wait() if wait else resumed
+
+    def retry_failed(self, *, wait: bool = True) -> Backfill:
+        """``resume("failed")``."""
+        return self.resume("failed", wait=wait)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per run, as :meth:`Runs.to_frame`, in the order of the backfill's rows."""
+        return self.runs().to_frame()
+
+    def __repr__(self) -> str:
+        snapshot = self.look()
+        counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(snapshot.counts.items()))
+        return f"<backfill {self.name} ({self.id}) of {self.flow}: {snapshot.state.replace('_', ' ')}: {counts}>"
+
+
+class Backfills(list[Backfill]):
+    """Backfills, newest first."""
+
+
+def backfills(flow: str | os.PathLike[str] | None = None, *, limit: int | None = 100) -> Backfills:
+    """All backfills, newest first, or those of one *flow*: a registered name, or the path of a notebook."""
+    project = get_project()
+    text = None if flow is None else os.fspath(flow)
+    if text is not None and (os.path.exists(text) or text.endswith(".ipynb")):
+        text = os.path.abspath(text)
+    return Backfills(Backfill(record, project) for record in project.backfills.find(text, limit=limit))
+
+
+def get_backfill(backfill_id: str) -> Backfill:
+    """The backfill of that id, name or beginning of an id. Raises NotFoundError."""
+    project = get_project()
+    return Backfill(project.backfills.get(backfill_id), project)
+
+
+def start_backfill(
+    flow: Flow,
+    values: Mapping[str, Any],
+    rows: Any,
+    exclude: Iterable[Mapping[str, Any]] | Callable[[Mapping[str, Any]], object] | None,
+    settings: Mapping[str, Any],
+    *,
+    dry_run: bool,
+) -> Any:
+    """See :meth:`Flow.backfill`: the plan for a dry run, else the backfill."""
+    options = flow.call_options
+    tags = settings.get("tags", ())
+    chosen = {**settings, "tags": (*options.tags, *((tags,) if isinstance(tags, str) else tags))}
+    chosen["skip_completed"] = settings.get("skip_completed", False) or options.skip_completed
+    outcome = flow.project.backfills.create(
+        flow.loaded,
+        values,
+        rows=rows,
+        exclude=exclude,
+        options=options.run,
+        run_name=options.name,
+        parent=find_parent(),
+        dry_run=dry_run,
+        detach=options.detach,
+        **chosen,
+    )
+    return outcome if dry_run else Backfill(outcome.backfill, flow.project, message=outcome.message)

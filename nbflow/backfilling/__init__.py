@@ -1,0 +1,9 @@
+"""Backfills: many runs of one flow, one for each row of values. Frozen records and pure functions.
+
+(Not called ``backfills``, since ``nbflow.backfills(...)`` is the call that lists them.)
+"""
+
+from nbflow.backfilling.records import BackfillRecord, BackfillState, Reprocess, Snapshot, derive_state
+from nbflow.backfilling.spans import date_range
+
+__all__ = ["BackfillRecord", "BackfillState", "Reprocess", "Snapshot", "date_range", "derive_state"]
