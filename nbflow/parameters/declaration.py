@@ -58,13 +58,15 @@ class Declaration:
 
         return json_schema(self.parameters, language=self.language, accepts_undeclared=self.accepts_undeclared)
 
-    def validate(self, values: Mapping[str, Any], *, environ: Mapping[str, str] | None = None) -> Values:
-        """*values* checked and typed; ParameterError with every fault of the call.
+    def validate(
+        self, values: Mapping[str, Any], *, environ: Mapping[str, str] | None = None, partial: bool = False
+    ) -> Values:
+        """*values* checked and typed; ParameterError with every fault of the call. *partial*: required ones may be missing.
 
         A ``Text`` is read by the declared type. A secret given as ``Text`` may be ``env:NAME``, looked up in *environ*
         (the process's own by default), or ``file:PATH``.
         """
-        checked = self._validator.validate(values, environ=environ)
+        checked = self._validator.validate(values, environ=environ, partial=partial)
         self._check_writable(checked)
         return checked
 
