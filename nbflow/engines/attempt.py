@@ -113,6 +113,9 @@ class _Unbuffered:
 
 
 def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session) -> tuple[Ending, Path]:
+    # papermill loads our engine while it is imported itself, so it has to be the first of the two.
+    import papermill.engines  # noqa: F401
+
     from nbflow.engines.papermill import make_saver
     from nbflow.notebooks import to_nbformat
 
