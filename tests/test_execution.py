@@ -92,12 +92,36 @@ nbflow.record("rows", 5)
 
 
 def test_scrapbooks_scraps_are_results_too(flow: Load, make_notebook: NotebookFactory) -> None:
-    code = (
-        "from IPython.display import display\n"
-        "data = {'name': 'score', 'data': [1, 2.5], 'encoder': 'json', 'version': 1}\n"
-        "display({'application/scrapbook.scrap.json+json': data}, raw=True, metadata={'scrapbook': {'name': 'score'}})"
-    )
-    assert flow(make_notebook([code])).run().results == {"score": [1, 2.5]}
+    code = """
+import base64, io
+import pandas as pd
+from IPython.display import display, HTML
+
+def glue(name, data, encoder):
+    scrap = {"name": name, "data": data, "encoder": encoder, "version": 1}
+    mark = {"scrapbook": {"name": name, "data": True, "display": False}}
+    display({f"application/scrapbook.scrap.{encoder}+json": scrap}, raw=True, metadata=mark)
+
+def show(name, bundle):
+    display(bundle, raw=True, metadata={"scrapbook": {"name": name, "data": False, "display": True}})
+
+file = io.BytesIO()
+pd.DataFrame({"a": [1, 2]}).to_parquet(file)
+glue("score", [1, 2.5], "json")
+glue("word", "hello", "text")
+glue("frame", base64.b64encode(file.getvalue()).decode(), "pandas")
+glue("huge", "x" * 2_000_000, "text")
+show("score", {"text/plain": "not the data"})
+show("note", {"text/html": "<b>bold</b>", "text/plain": "bold"})
+show("plot", {"image/png": "iVBORw0K", "text/plain": "<Figure>"})
+"""
+    run = flow(make_notebook([code])).run()
+    assert [run.results[name] for name in ("score", "word")] == [[1, 2.5], "hello"]
+    assert run.results["frame"]["a"].tolist() == [1, 2]
+    assert run.results["note"]._repr_mimebundle_() == {"text/html": "<b>bold</b>", "text/plain": "bold"}
+    assert run.results["plot"].data == b"\x89PNG\r\n"
+    assert "huge" not in run.results
+    assert "result 'huge' has 2,000,002 bytes and stays in the notebook" in str(run.logs(stream="nbflow"))
 
 
 def test_a_value_that_cant_be_recorded_says_what_can(flow: Load, make_notebook: NotebookFactory) -> None:

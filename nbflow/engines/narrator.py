@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from nbflow.engines.lines import LineSplitter
 from nbflow.engines.masking import MaskedStream
+from nbflow.engines.scraps import find_scrap, find_shown, is_glued
 from nbflow.engines.session import Session
 from nbflow.events import EventKind
 
 RESULT_MIME = "application/vnd.nbflow.result+json"
 CONTROL_MIME = "application/vnd.nbflow.control+json"
-SCRAP_PREFIX = "application/scrapbook.scrap."
 SHOWN_CHARACTERS = 2_000
 LAST_LINE_CHARACTERS = 200
 NAME_CHARACTERS = 200
+MAX_RESULT = 1024 * 1024 + 1024
+"""In JSON: what ``nbflow.record`` takes, and a little more."""
 PARTIAL_CHARACTERS = 1_000
 BLOCK_CHARACTERS = 100_000
 """Of printed text that become one event at the most: whoever reads the log holds one in memory."""
@@ -95,12 +98,15 @@ class Narrator:
         data = content.get("data") or {}
         if RESULT_MIME in data:
             record = data[RESULT_MIME]
-            self._add_result(str(record.get("name")), record.get("value"))
+            self._add_result(str(record.get("name")), record.get("value"), cell)
             return
-        scrap = self._find_scrap(data)
+        scrap = find_scrap(data)
         if scrap is not None:
-            self._add_result(*scrap)
+            self._add_result(*scrap, cell)
             return
+        shown = find_shown(content)
+        if shown is not None and not is_glued(self._session.results.get(shown[0])):
+            self._add_result(*shown, cell)
         text = data.get("text/plain")
         if text is None:
             return
@@ -118,14 +124,13 @@ class Narrator:
         text = self._session.mask.text(text)[-SHOWN_CHARACTERS * 5 :]
         self._session.listener.add(EventKind.OUTPUT, {"text": text, "cell": cell, "mime": "error"})
 
-    def _find_scrap(self, data: Mapping[str, Any]) -> tuple[str, Any] | None:
-        """scrapbook's ``glue``: a MIME type of its own around ``{"name", "data", "encoder"}``."""
-        for mime, value in data.items():
-            if mime.startswith(SCRAP_PREFIX) and isinstance(value, Mapping) and "name" in value:
-                return str(value["name"]), value.get("data")
-        return None
-
-    def _add_result(self, name: str, value: Any) -> None:
+    def _add_result(self, name: str, value: Any, cell: int) -> None:
+        size = len(json.dumps(value))
+        if size > MAX_RESULT:
+            self.note(
+                f"result {name[:100]!r} has {size:,} bytes and stays in the notebook: at most {MAX_RESULT:,}", cell
+            )
+            return
         value = self._session.mask.json(value)
         self._session.results[name] = value
         self._session.listener.add(EventKind.RESULT, {"name": name, "value": value})
