@@ -132,15 +132,15 @@ class Dispatcher:
         self._store.add_dispatcher(self.record)
         self._thread.start()
 
-    def expect(self, run: RunRecord, secret_values: Mapping[str, str]) -> None:
+    def expect(self, run_id: str, secret_values: Mapping[str, str]) -> None:
         """A run that is about to be tied to this dispatcher: to be executed once :meth:`wake` was called.
 
         Told before the run is recorded, since it may be claimed at once. Its secrets are kept here, in memory alone.
         """
         with self._changed:
-            self._expected.add(run.id)
+            self._expected.add(run_id)
             if secret_values:
-                self._secrets[run.id] = secret_values
+                self._secrets[run_id] = secret_values
 
     def forget(self, run_id: str) -> None:
         """The run is not to be expected after all."""

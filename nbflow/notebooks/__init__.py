@@ -6,7 +6,7 @@ Nothing here imports Jupyter's packages until ``to_nbformat`` or ``insert_parame
 from __future__ import annotations
 
 from nbflow.notebooks.nodes import insert_parameters, to_nbformat
-from nbflow.notebooks.paths import check_output_path, render_path
+from nbflow.notebooks.paths import check_output_path, find_inside, render_path
 from nbflow.notebooks.reading import Notebook, read_notebook
 from nbflow.notebooks.saving import save_notebook, write_atomically
 from nbflow.notebooks.writer import NotebookWriter
@@ -15,6 +15,7 @@ __all__ = [
     "Notebook",
     "NotebookWriter",
     "check_output_path",
+    "find_inside",
     "insert_parameters",
     "read_notebook",
     "render_path",

@@ -34,6 +34,21 @@ def check_output_path(path: str | os.PathLike[str], *, source: str | os.PathLike
     return target
 
 
+def find_inside(root: Path, path: str, what: str) -> Path:
+    """*path*, taken from *root*, when it is neither outside of it nor hidden, links followed. Raises UsageError."""
+    folder = os.path.realpath(root)
+    target = os.path.abspath(os.path.join(root, path))
+    steps = [Path(os.path.abspath(root)), Path(folder)]
+    real = Path(os.path.realpath(target)) if "\x00" not in path else Path(os.sep)
+    inside = [step for step in steps if Path(target).is_relative_to(step)]
+    if not path or not inside or not real.is_relative_to(folder):
+        raise UsageError(f"{what} {show_path(path)}: it is not below the server's folder; give a path relative to that")
+    parts = (*Path(target).relative_to(inside[0]).parts, *real.relative_to(folder).parts)
+    if any(part.startswith(".") for part in parts):
+        raise UsageError(f"{what} {show_path(path)}: it is hidden (a name that begins with a dot); choose another")
+    return Path(target)
+
+
 def render_path(template: str, parameters: Mapping[str, Any]) -> str:
     """Fill ``{name}`` and ``{name:format}`` in a path from the parameters, as ``str.format`` does.
 

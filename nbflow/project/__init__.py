@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from nbflow.dispatcher import Dispatcher
     from nbflow.notifications.notifier import Notifier
     from nbflow.project.execution import Service
+    from nbflow.project.handover import Handover
     from nbflow.project.schedules import Schedules
     from nbflow.project.submission import Parent, Request
 
@@ -38,7 +39,7 @@ LONG_POLL = 1.0
 @contextmanager
 def expecting(dispatcher: Dispatcher, run: RunRecord, secrets: Mapping[str, str]) -> Iterator[None]:
     """The dispatcher learns of the run, and of its secrets, before it can claim it; inside, it is recorded or tied."""
-    dispatcher.expect(run, secrets)
+    dispatcher.expect(run.id, secrets)
     try:
         yield
     except BaseException:
@@ -57,10 +58,18 @@ class Project:
         store: Store | None = None,
         engine: Engine | None = None,
         root_id: str | None = None,
+        handover: Handover | None = None,
+        confined_to: Path | None = None,
     ) -> None:
-        """*root_id*: the tree of runs that this process is a kernel in."""
+        """*root_id*: the tree of runs that this process is a kernel in.
+
+        With a *handover* nothing is executed by this process: what is submitted is left to the one behind it. Runs may
+        have their output and working directory only below *confined_to*.
+        """
         self.config = config
+        self.confined_to = confined_to
         self._root_id = root_id
+        self._handover = handover
         self.kv = KeyValues(lambda: self.store)
         self._store = store
         self._engine = engine
@@ -179,13 +188,14 @@ class Project:
         skip_completed: bool = False,
         detach: bool = False,
         parent: Parent | None = None,
+        run_id: str | None = None,
     ) -> RunRecord:
         """Check everything, record a run, and have it executed: by this process, or, *detach*\\ ed, by one of its own.
 
-        Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
+        *run_id*: the new run's, where somebody has chosen it. Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
         """
         return self._submit(
-            flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent
+            flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent, run_id
         )
 
     def _submit(
@@ -198,11 +208,22 @@ class Project:
         skip_completed: bool,
         detach: bool,
         parent: Parent | None,
+        run_id: str | None,
     ) -> RunRecord:
         from nbflow.project.submission import prepare_run
 
-        now = datetime.now(UTC)
-        request = prepare_run(flow, values, options, name=name, tags=tags, parent=parent, get_run=self.get_run, now=now)
+        request = prepare_run(
+            flow,
+            values,
+            options,
+            name=name,
+            tags=tags,
+            parent=parent,
+            get_run=self.get_run,
+            now=datetime.now(UTC),
+            confined_to=self.confined_to,
+            run_id=run_id,
+        )
         run = request.run
         if skip_completed and run.identity:
             done = self.store.list_runs(RunFilter(states=(RunState.COMPLETED,), identity=run.identity, limit=1))
@@ -214,6 +235,11 @@ class Project:
         """Record a run that was checked, and have it executed: by this process, or, *detach*\\ ed, by one of its own."""
         run = request.run
         self.store.put_notebook(run.notebook_hash, flow.notebook.content)
+        if self._handover is not None:
+            with self._handover.announced(run.id, request.secrets) as owner:
+                self.store.add_runs([replace(run, tied_to=owner)])
+            self.notifier.tell(run, None)
+            return self.store.get_run(run.id)
         if detach:
             # A server may take the run before its worker does; it has no secrets for it.
             self.store.add_runs([replace(run, tied_to=f"worker:{run.id}" if request.secrets else None)])
@@ -339,6 +365,8 @@ class Project:
         if self._dispatcher is not None:
             self._dispatcher.cancel_soon(run.id, hurry=hurry)
         else:
+            if self._handover is not None:
+                self._handover.cancel_soon(run.id, hurry=hurry)
             self._settle()  # a run that outlived its server has nobody else to end it
         return self.store.get_run(run.id)
 
@@ -364,6 +392,9 @@ class Project:
             raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
         old, run = run.state, self.store.retry_run(run.id, now=datetime.now(UTC))
         self.notifier.tell(run, old)
+        if self._handover is not None:
+            self._handover.wake()
+            return run
         if detach:
             self._spawn_worker(run.id, {})
             return run
@@ -381,6 +412,7 @@ class Project:
         name: str | None = None,
         tags: Sequence[str] | None = None,
         detach: bool = False,
+        new_id: str | None = None,
     ) -> RunRecord:
         """A new run of the same notebook with the same values, some of them replaced."""
         run = self.store.get_run(run_id)
@@ -390,7 +422,13 @@ class Project:
         kept = dict(flow.declaration.restore(same).typed)
         options = options or replace(run.options, output=None)
         return self.submit(
-            flow, {**kept, **(values or {})}, options, name=name, tags=run.tags if tags is None else tags, detach=detach
+            flow,
+            {**kept, **(values or {})},
+            options,
+            name=name,
+            tags=run.tags if tags is None else tags,
+            detach=detach,
+            run_id=new_id,
         )
 
     def load_run(self, run_id: str) -> LoadedFlow:

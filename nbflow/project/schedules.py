@@ -206,6 +206,7 @@ class Schedules:
             parent=None,
             get_run=self._project.get_run,
             now=now,
+            confined_to=self._project.confined_to,
         )
         run = replace(request.run, priority=Priority.SCHEDULED, schedule_id=schedule.id, scheduled_time=time)
         return Request(run=run, secrets=request.secrets)

@@ -13,7 +13,7 @@ from typing import Any
 
 from nbflow.errors import KernelError, MissingExtraError, ParameterError, UsageError
 from nbflow.lifecycle import Priority, RunOptions, RunRecord, RunState, find_template_fields, identity, new_run_id
-from nbflow.notebooks import check_output_path, render_path
+from nbflow.notebooks import check_output_path, find_inside, render_path
 from nbflow.parameters import ComputedDefault, Declaration, LiteralDefault, Values
 from nbflow.project.loading import LoadedFlow
 
@@ -49,24 +49,29 @@ def prepare_run(
     parent: Parent | None,
     get_run: Callable[[str], RunRecord],
     now: datetime,
+    confined_to: Path | None = None,
+    run_id: str | None = None,
 ) -> Request:
-    """The record of a run in state ``pending``.
+    """The record of a run in state ``pending``, which may write and work only below *confined_to*.
 
     Raises OutputError, KernelError and UsageError for what can't be executed as asked.
     """
     check_options(options)
     declaration = flow.declaration
     kernel = check_kernel(options.kernel or flow.notebook.kernel_name or NO_KERNEL)
-    run_id = new_run_id()
+    run_id = run_id or new_run_id()
     known = {**find_known_defaults(declaration), **values.typed}
     for template in (name, options.output):
         check_template(template, values.secrets)
     if options.output is not None:
         path = render_path(options.output, known)
+        if confined_to is not None:
+            path = str(find_inside(confined_to, path, "output"))
         output = check_output_path(path, source=flow.source_path if flow.version is None else None)
         options = replace(options, output=str(output))
     if options.cwd is not None:
-        options = replace(options, cwd=check_folder(options.cwd))
+        folder = options.cwd if confined_to is None else str(find_inside(confined_to, options.cwd, "working directory"))
+        options = replace(options, cwd=check_folder(folder))
     run = RunRecord(
         id=run_id,
         state=RunState.PENDING,
