@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from nbflow.backfilling import BackfillRecord
 from nbflow.flows import FlowVersion
 from nbflow.lifecycle import AttemptRecord, DispatcherRecord, Outcome, RunRecord, RunState
 from nbflow.scheduling import ScheduleRecord
@@ -49,6 +50,15 @@ class Progress:
     values: Mapping[str, Any] | None = None
     results: Mapping[str, Any] = field(default_factory=dict)
     name: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRun:
+    """The newest run that had the values of a row."""
+
+    id: str
+    state: RunState
+    backfill_id: str | None
 
 
 class Store(Protocol):
@@ -142,12 +152,18 @@ class Store(Protocol):
 
         Candidates are ``pending``, or ``scheduled`` with ``not_before <= now``; tied to this dispatcher, or, where
         *serves_all*, to nobody. Order: priority (higher first), then sequence. ``started`` of a run is set by its first claim.
+        Behind all these come the runs tied to the lanes of backfills whose ``owner`` is this dispatcher, or nobody where
+        *serves_all*: by the backfills' priority, at most ``max_active_runs`` of one at once, none of one that is paused,
+        ended, not ready, or has ``max_failures``; what waits in lanes costs nobody else anything.
         Per-flow concurrency limits are honoured inside the same transaction (see ``set_flow_limit``), and so are *slots*:
         no more attempts than that are open and not ``waiting`` in the trees of this dispatcher's attempts and of *root_id*.
         """
 
     def set_flow_limit(self, flow: str, limit: int | None) -> None:
         """At most *limit* runs of *flow* (full name or source path) in ``running`` or ``cancelling`` at once; None lifts it."""
+
+    def list_flow_limits(self) -> dict[str, int]:
+        """The limits there are, by full name or source path."""
 
     def start_attempt(self, attempt: AttemptRecord, *, pid: int | None, now: datetime) -> bool:
         """claimed → started, when the nonce still fits; False otherwise (the attempt must not go on)."""
@@ -229,6 +245,58 @@ class Store(Protocol):
 
     def find_last_success(self, schedule_id: str) -> datetime | None:
         """The scheduled time of the newest run of the schedule that completed, pruned ones included."""
+
+    # backfills
+    def add_backfill(self, backfill: BackfillRecord) -> None:
+        """Record it, not ready: its runs, tied to its lane, are added then, in any number of calls, and show to nobody."""
+
+    def open_backfill(self, backfill_id: str) -> BackfillRecord:
+        """All its runs are recorded: make it ready, and count them.
+
+        Raises ConflictError while another backfill with the same rows of the same flow has not finished.
+        """
+
+    def get_backfill(self, backfill_id: str) -> BackfillRecord:
+        """By id, by an unambiguous beginning of it (4 characters or more), or by a name that only one backfill has.
+
+        Raises NotFoundError.
+        """
+
+    def list_backfills(
+        self, *, flow: str | None = None, rows_hash: str | None = None, ready: bool = True, limit: int | None = None
+    ) -> list[BackfillRecord]:
+        """Newest first: those that are ready, or those that are not."""
+
+    def count_rows(self, backfill_ids: Sequence[str]) -> dict[str, dict[RunState, int]]:
+        """How many runs of each backfill are in each state."""
+
+    def goes_on(self, backfill_id: str) -> bool:
+        """Whether a run of it waits or is active. Costs the same for any number of runs."""
+
+    def update_backfill(self, backfill_id: str, change: Callable[[BackfillRecord], BackfillRecord]) -> BackfillRecord:
+        """Store ``change(backfill)`` and return it, with no other writer and no claim from its lane in between.
+
+        *change* runs inside the write transaction: it must be quick and must not touch the store. Raises NotFoundError.
+        """
+
+    def remove_backfill(self, backfill_id: str) -> None:
+        """Forget it and all its runs, as if they had never been recorded."""
+
+    def requeue_rows(self, runs: Sequence[RunRecord]) -> int:
+        """Give these runs, which wait or ended otherwise than completed, a further attempt; how many it was.
+
+        Stored of each are its state, notebook, identity, flow version and what it is tied to; its failure, end and cancel
+        request are cleared. One that became active or completed meanwhile is left alone.
+        """
+
+    def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[RunRecord]]:
+        """End all runs of it that wait as ``cancelled``, batch by batch; yields those of each, as they were."""
+
+    def find_earlier(self, call_keys: Collection[str]) -> dict[str, EarlierRun]:
+        """The newest run with each of these ``lifecycle.call_key``; keys that no run had are left out."""
+
+    def find_completed(self, identities: Collection[str]) -> dict[str, RunRecord]:
+        """The newest completed run of each of these identities."""
 
     # key-value pairs
     def kv_get(self, key: str) -> Any:

@@ -10,6 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_, select, update
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
+from nbflow.stores.lanes import count_room, find_open_lanes, take_from_lane
 from nbflow.stores.records import attempt_row, runs_of
 from nbflow.stores.section import Section, queue_up
 from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, attempt, flow_limit, run
@@ -42,7 +43,10 @@ class Claiming(Section):
                 queue_up(connection, _SLOT_QUEUE)
                 limit = min(limit, slots - _count_busy(connection, dispatcher_id, root_id))
             _wake(connection, now)
-            found = _candidates(connection, owners, limit, _Allowance(connection))
+            allowance = _Allowance(connection)
+            found = _candidates(connection, owners, limit, allowance)
+            if len(found) < limit:
+                found += _take_from_lanes(connection, owners, limit - len(found), allowance)
             claimed = [_begin(known, dispatcher_id, lease, now) for known in found]
             if claimed:
                 _record(connection, claimed)
@@ -55,7 +59,9 @@ class Claiming(Section):
                 pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
                 if connection.scalar(pending) is not None:
                     return True
-            return connection.scalar(_due(now).limit(1)) is not None
+            if connection.scalar(_due(now).limit(1)) is not None:
+                return True
+            return bool(find_open_lanes(connection, owners))
 
 
 def _count_busy(connection: Connection, dispatcher_id: str, root_id: str | None) -> int:
@@ -117,6 +123,19 @@ def _candidates(connection: Connection, owners: list[str], limit: int, allowance
         if len(page) < asked:
             break
         # A full page of which some were refused: their flows are exhausted now, and the next page is without them.
+    return chosen
+
+
+def _take_from_lanes(connection: Connection, owners: list[str], limit: int, allowance: _Allowance) -> list[RunRecord]:
+    """Runs of backfills, behind all others: from each as many as its window and its flow's limit admit."""
+    chosen: list[RunRecord] = []
+    for lane in find_open_lanes(connection, owners, lock=True):
+        size = min(limit - len(chosen), count_room(connection, lane))
+        # Before it is asked for: all runs of a lane are of one flow, and one refused would be one locked in vain.
+        for one in take_from_lane(connection, lane, size) if size > 0 else ():
+            if not allowance.take(one):
+                break
+            chosen.append(one)
     return chosen
 
 

@@ -88,6 +88,11 @@ class Flows(Section):
             elif not insert_new(connection, flow_limit, {"flow": flow, "max_runs": limit}):
                 connection.execute(update(flow_limit).where(known).values(max_runs=limit))
 
+    def list_flow_limits(self) -> dict[str, int]:
+        with self._database.read() as connection:
+            rows = connection.execute(select(flow_limit).order_by(flow_limit.c.flow)).all()
+        return {row.flow: row.max_runs for row in rows}
+
 
 def _flow(project: str, name: str) -> Select[Any]:
     return select(flow).where(flow.c.project == project, flow.c.name == name)

@@ -25,7 +25,7 @@ from nbflow.ports import RunFilter
 from nbflow.stores.columns import Moment
 from nbflow.stores.records import load_column, run_of, runs_of
 from nbflow.stores.section import Section
-from nbflow.stores.tables import run, run_tag
+from nbflow.stores.tables import backfill, run, run_tag
 
 _SHORTEST_PREFIX = 4
 _SHOWN = 5
@@ -119,6 +119,10 @@ def _chosen(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
 
 def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
+    if wanted.backfill_id is None:
+        # The runs of a backfill show when all of them are there.
+        unfinished = select(backfill.c.id).where(~backfill.c.ready)
+        conditions.append(or_(run.c.backfill_id.is_(None), run.c.backfill_id.not_in(unfinished)))
     if wanted.states:
         conditions.append(run.c.state.in_([state.value for state in wanted.states]))
     if wanted.flow is not None:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, select, update
 
 from nbflow.errors import NotFoundError
 from nbflow.stores.section import Section, chunks, insert_new
-from nbflow.stores.tables import flow_version, notebook, run
+from nbflow.stores.tables import backfill, flow_version, notebook, run
 
 
 class Notebooks(Section):
@@ -45,5 +45,6 @@ def delete_unmentioned(connection: Connection) -> None:
             ~notebook.c.pinned,
             notebook.c.hash.not_in(select(run.c.notebook_hash)),
             notebook.c.hash.not_in(select(flow_version.c.notebook_hash)),
+            notebook.c.hash.not_in(select(backfill.c.notebook_hash)),
         )
     )

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
+from nbflow.backfilling import BackfillRecord, Reprocess
 from nbflow.flows import FlowVersion
 from nbflow.lifecycle import (
     AttemptRecord,
@@ -18,6 +19,7 @@ from nbflow.lifecycle import (
     RunOptions,
     RunRecord,
     RunState,
+    call_key,
 )
 from nbflow.parameters.values import dumps_exact, loads_all, loads_exact
 from nbflow.scheduling import Catchup, Cron, Every, Overlap, ScheduleRecord
@@ -50,6 +52,7 @@ def _run_row(run: RunRecord, known: dict[Any, str]) -> dict[str, Any]:
     row["failure"] = None if run.failure is None else dumps_exact(run.failure.to_json())
     row["values_used"] = None if run.values is None else dumps_exact(dict(run.values))
     row["results"] = dumps_exact(dict(run.results)) if run.results else "{}"
+    row["call_key"] = call_key(run.flow or run.source_path, run.parameters)
     return row
 
 
@@ -68,7 +71,7 @@ def runs_of(rows: Sequence[Row[Any]]) -> list[RunRecord]:
     if not rows:
         return []
     columns: dict[str, Sequence[Any]] = dict(zip(_ROW, zip(*rows, strict=True), strict=True))
-    del columns["name_folded"]
+    del columns["name_folded"], columns["call_key"]
     options = {text: RunOptions(**loads_exact(text)) for text in set(columns["options"])}
     tags = {text: tuple(loads_exact(text)) for text in set(columns["tags"])}
     columns["options"] = [options[text] for text in columns["options"]]
@@ -135,3 +138,23 @@ def schedule_of(row: Row[Any]) -> ScheduleRecord:
     columns["options"] = RunOptions(**loads_exact(columns["options"]))
     columns["parameters"] = loads_exact(columns["parameters"])
     return ScheduleRecord(**columns)
+
+
+def backfill_row(backfill: BackfillRecord) -> dict[str, Any]:
+    row = {field.name: getattr(backfill, field.name) for field in fields(BackfillRecord)}
+    row["owner"] = backfill.owner or ""
+    row["reprocess_behavior"] = backfill.reprocess_behavior.value
+    row["axes"], row["tags"] = dumps_exact(list(backfill.axes)), dumps_exact(list(backfill.tags))
+    row["options"] = _options_text(backfill.options)
+    row["parameters"] = dumps_exact(dict(backfill.parameters))
+    return row
+
+
+def backfill_of(row: Row[Any]) -> BackfillRecord:
+    columns = row._asdict()
+    columns["owner"] = columns["owner"] or None
+    columns["reprocess_behavior"] = Reprocess(columns["reprocess_behavior"])
+    columns["axes"], columns["tags"] = tuple(loads_exact(columns["axes"])), tuple(loads_exact(columns["tags"]))
+    columns["options"] = RunOptions(**loads_exact(columns["options"]))
+    columns["parameters"] = loads_exact(columns["parameters"])
+    return BackfillRecord(**columns)

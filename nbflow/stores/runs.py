@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, insert, select, text, update
+from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, text, update
 
 from nbflow.errors import ConflictError, NotFoundError
 from nbflow.lifecycle import TERMINAL, WAITING, RunRecord, RunState
@@ -17,7 +17,7 @@ from nbflow.stores.notebooks import delete_unmentioned, unpin
 from nbflow.stores.records import run_of, run_rows
 from nbflow.stores.section import Section, chunks, queue_up
 from nbflow.stores.successes import remember_successes
-from nbflow.stores.tables import attempt, run, run_tag
+from nbflow.stores.tables import attempt, backfill, run, run_tag
 
 _BATCH = 1000
 _RETRIED = frozenset({RunState.FAILED, RunState.CRASHED, RunState.TIMED_OUT, RunState.CANCELLED})
@@ -81,9 +81,10 @@ class Runs(Section):
                 some = select(run.c.sequence, run.c.id, run.c.tags).where(*ended).limit(_BATCH)
                 rows = connection.execute(some.with_for_update()).all()
                 if not rows:
+                    _forget_empty_backfills(connection, before)
                     delete_unmentioned(connection)
                     return pruned
-                _delete(connection, rows)
+                delete_runs(connection, rows)
             pruned += [row.id for row in rows]
 
     def _explain_conflict(self, batch: Sequence[RunRecord], said: str) -> str:
@@ -171,7 +172,13 @@ def _end_with_parents(connection: Connection, batch: Sequence[RunRecord]) -> Seq
     return kept
 
 
-def _delete(connection: Connection, rows: Sequence[Row[Any, Any, Any]]) -> None:
+def _forget_empty_backfills(connection: Connection, before: datetime) -> None:
+    has_runs = exists().where(run.c.backfill_id == backfill.c.id)
+    connection.execute(delete(backfill).where(backfill.c.ready, backfill.c.created < before, ~has_runs))
+
+
+def delete_runs(connection: Connection, rows: Sequence[Row[Any, Any, Any]]) -> None:
+    """Delete runs by their ``sequence``, ``id`` and ``tags``, with their attempts."""
     connection.execute(delete(attempt).where(attempt.c.run_id.in_([row.id for row in rows])))
     tags = [{"t": tag, "s": row.sequence} for row in rows for tag in set(loads_exact(row.tags))]
     if tags:

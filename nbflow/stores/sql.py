@@ -9,6 +9,7 @@ from sqlalchemy.exc import ArgumentError
 
 from nbflow.errors import ConfigError
 from nbflow.stores.attempts import Attempts
+from nbflow.stores.backfills import Backfills
 from nbflow.stores.cancelling import Cancelling
 from nbflow.stores.claiming import Claiming
 from nbflow.stores.dispatchers import Dispatchers
@@ -25,7 +26,7 @@ from nbflow.stores.schema import prepare
 _FORMS = "give sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
 
-class SqlStore(Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Schedules, Pairs):
+class SqlStore(Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Schedules, Backfills, Pairs):
     """The ``Store`` port on SQLAlchemy Core. May be shared by threads, and used by the child of a fork."""
 
     def __init__(self, database: Database) -> None:

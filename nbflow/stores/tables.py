@@ -27,10 +27,11 @@ from sqlalchemy import (
     literal_column,
 )
 
-from nbflow.lifecycle import ACTIVE, AttemptState, RunState
+from nbflow.backfilling.records import FAILURES
+from nbflow.lifecycle import ACTIVE, WAITING, AttemptState, RunState
 from nbflow.stores.columns import Moment, Words
 
-SCHEMA_VERSION: Final = "0002"
+SCHEMA_VERSION: Final = "0003"
 """The id of the newest migration: four digits, in order."""
 
 metadata = MetaData()
@@ -118,6 +119,7 @@ run = Table(
     Column("failure", Text),
     Column("values_used", Text),
     Column("results", Text, nullable=False),
+    Column("call_key", Words, nullable=False, server_default=""),  # lifecycle.call_key; "" for what is older than it
     UniqueConstraint("schedule_id", "scheduled_time", name="run_fire_time"),
     sqlite_autoincrement=True,
 )
@@ -193,6 +195,36 @@ schedule = Table(
     UniqueConstraint("flow", "name", name="schedule_flow_name"),
 )
 
+backfill = Table(
+    "backfill",
+    metadata,
+    Column("id", Words, primary_key=True),
+    Column("name", Words, nullable=False),
+    Column("flow", Words, nullable=False),
+    Column("flow_version", Integer),
+    Column("notebook_hash", Words, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("left_alone", Integer, nullable=False),
+    Column("rows_hash", Words, nullable=False),
+    Column("run_name", Words),
+    Column("priority", Integer, nullable=False),
+    Column("max_active_runs", Integer, nullable=False),
+    Column("max_failures", Integer),
+    Column("run_backwards", Boolean, nullable=False),
+    Column("reprocess_behavior", Words, nullable=False),
+    Column("skip_completed", Boolean, nullable=False),
+    Column("created", Moment, nullable=False),
+    Column("ready", Boolean, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("ended_by", Words),
+    Column("owner", Words, nullable=False),  # "" for nobody
+    Column("note", Words, nullable=False),
+    Column("axes", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("options", Text, nullable=False),
+    Column("parameters", Text, nullable=False),
+)
+
 pair = Table(
     "pair",
     metadata,
@@ -209,7 +241,9 @@ def _among(column: Column[Any], states: Iterable[StrEnum]) -> ColumnElement[bool
 
 IS_PENDING: Final = _among(run.c.state, [RunState.PENDING])
 IS_SCHEDULED: Final = _among(run.c.state, [RunState.SCHEDULED])
+IS_WAITING: Final = _among(run.c.state, WAITING)
 IS_ACTIVE: Final = _among(run.c.state, ACTIVE)
+IS_FAILURE: Final = _among(run.c.state, FAILURES)
 IS_OPEN: Final = _among(attempt.c.state, [AttemptState.CLAIMED, AttemptState.STARTED])
 
 # As text, which both databases read alike: an Index with a condition for Postgres would import that dialect (50 ms) always.
@@ -223,7 +257,10 @@ INDEXES: Final = (
     "CREATE INDEX run_parent ON run (parent_id, sequence) WHERE parent_id IS NOT NULL",
     "CREATE INDEX run_root ON run (root_id, sequence) WHERE parent_id IS NOT NULL",
     "CREATE INDEX run_identity ON run (identity, sequence) WHERE identity <> ''",
-    "CREATE INDEX run_backfill ON run (backfill_id, sequence, state) WHERE backfill_id IS NOT NULL",
+    "CREATE INDEX run_backfill ON run (backfill_id, sequence) WHERE backfill_id IS NOT NULL",
+    "CREATE INDEX run_backfill_state ON run (backfill_id, state, sequence) WHERE backfill_id IS NOT NULL",
+    "CREATE INDEX run_call ON run (call_key, sequence) WHERE call_key <> ''",
+    "CREATE INDEX backfill_rows ON backfill (flow, rows_hash)",
     "CREATE INDEX attempt_open ON attempt (owner) WHERE state IN ('claimed', 'started')",
     "CREATE INDEX flow_version_notebook ON flow_version (notebook_hash)",
     "CREATE INDEX schedule_due ON schedule (next_due)",
