@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from nbflow.api.listing import Runs
     from nbflow.api.schedules import Schedule
+    from nbflow.parameters import Declaration
     from nbflow.scheduling import Cron, Every
 
 
@@ -80,6 +81,21 @@ class Flow:
         return self._loaded.declaration.parameters
 
     @property
+    def declaration(self) -> Declaration:
+        """The parameters as one thing, which checks the values of a call."""
+        return self._loaded.declaration
+
+    @property
+    def project(self) -> Project:
+        """Where its runs are recorded."""
+        return self._project
+
+    @property
+    def reference(self) -> str:
+        """What its runs are filed under: ``community/report``, or the absolute path of the notebook."""
+        return self._loaded.reference
+
+    @property
     def schema(self) -> dict[str, Any]:
         """JSON Schema (draft 2020-12) of a call's values."""
         return self._loaded.declaration.json_schema()
@@ -109,6 +125,13 @@ class Flow:
             call["tags"] = (call["tags"],) if isinstance(call["tags"], str) else tuple(call["tags"])
         options = replace(self._options, **call, run=replace(self._options.run, **execution))
         return type(self)(self._loaded, self._project, options)
+
+    def reload(self) -> Self:
+        """The same flow as its notebook is now; of a registered one the newest version, unless one was asked for."""
+        loaded = self._loaded
+        reference = loaded.version.full_name if loaded.version else loaded.source_path
+        version = loaded.version.number if loaded.version and loaded.pinned else None
+        return type(self)(self._project.load(reference, version=version), self._project, self._options)
 
     def submit(self, parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
         """Start a run and return at once. Values are keywords, or a mapping for names that can't be keywords.
