@@ -355,7 +355,7 @@ def test_a_runners_kernel_comes_from_its_own_guardian_and_ends_with_it(tmp_path:
     os.close(writing)
     with open(reading) as file:
         pid, forked, knows = file.readline().split()
-    assert (forked, knows) == (str(fork), "False")
+    assert (forked, knows) == (str(fork), str(fork))  # a warm one may ask it for a fork server of its own
     assert read_stat(int(pid))[1] == read_stat(child.pid)[1]  # one guardian for both
     assert child.forked == fork
     os.kill(child.pid, signal.SIGKILL)

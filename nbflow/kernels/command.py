@@ -10,6 +10,16 @@ from dataclasses import dataclass
 # Told apart from run to run, and read by no library while it is imported. ipykernel's use of JPY_PARENT_PID is mended.
 _VOLATILE = frozenset({"PWD", "OLDPWD", "SHLVL", "_", "PYTEST_CURRENT_TEST", "JPY_PARENT_PID", "JPY_SESSION_NAME"})
 _VOLATILE_PREFIX = "NBFLOW_"
+# What ipykernel sets in every kernel, for the cells' own sake and not for that of the programs they start.
+_SET_BY_KERNELS = {
+    "TERM": "xterm-color",
+    "CLICOLOR": "1",
+    "CLICOLOR_FORCE": "1",
+    "FORCE_COLOR": "1",
+    "PAGER": "cat",
+    "GIT_PAGER": "cat",
+    "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+}
 _SIMPLE_FLAGS = frozenset("BEIObdsqu")
 _X_OPTIONS = frozenset({"frozen_modules", "utf8", "no_debug_ranges", "int_max_str_digits", "warn_default_encoding"})
 
@@ -97,6 +107,13 @@ def reduce_environment(env: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value for name, value in env.items() if name not in _VOLATILE and not name.startswith(_VOLATILE_PREFIX)
     }
+
+
+def undo_kernel(env: Mapping[str, str], before: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a kernel without what ipykernel changed in it; *before*: what the kernel began with."""
+    changed = {name for name, value in _SET_BY_KERNELS.items() if env.get(name) == value}
+    kept = {name: value for name, value in env.items() if name not in changed}
+    return kept | {name: before[name] for name in changed if name in before}
 
 
 def check_environment(env: Mapping[str, str]) -> None:

@@ -124,12 +124,15 @@ def _become_somebody() -> Callable[[], None]:
     except preload.Refused as reason:
         wire.send(link, {"failed": str(reason), "notes": {}})
         return _leave
-    show_as(["nbflow-fork-server", *json.loads(sys.argv[2])["preload"]])
-    wire.send(link, {"notes": notes})
     os.set_inheritable(link.fileno(), False)
-    guardian = _Server(link, warmth, ignored).run()
-    program = guardian.run() if guardian is not None else None
-    return _leave if program is None else _Job(program, warmth)
+    while True:
+        show_as(["nbflow-fork-server", *json.loads(sys.argv[2])["preload"]])
+        wire.send(link, {"notes": notes, "pid": os.getpid()})
+        guardian = _Server(link, warmth, ignored).run()
+        task = guardian.run() if guardian is not None else None
+        if not isinstance(task, socket.socket):
+            return _leave if task is None else _Job(task, warmth)
+        link, notes = task, {}  # in a fork of the guardian: a server once more, of a kernel that has notebooks to run
 
 
 def _leave() -> None:
@@ -184,6 +187,7 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
         flags=config["flags"],
         path=path,
         kernel_names=kernel_names,
+        preload=config["preload"],
         has_preloaded=accepted > 0,
         programs=config["warm"],
     )

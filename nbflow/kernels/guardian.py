@@ -9,7 +9,9 @@ It ends everything below it
   (``multiprocessing``'s resource tracker cleans up then), the rest is killed;
 - when the owner has ended, which the closed link or the owner's pidfd tells, unless the primary is detached.
 
-A runner has a link to its guardian too, and asks it for kernels; closing a kernel's channel ends the kernel.
+A runner has a link to its guardian too, and asks it for kernels; closing a kernel's channel ends the kernel. A warm
+kernel has one as well: a notebook that runs notebooks gets a fork server of its own by a fork of its warm guardian,
+where that is as good, and so without a second of imports.
 
 If the guardian itself is killed, its programs die with it (``PR_SET_PDEATHSIG``), and what they had started falls to
 the next subreaper above: the fork server, which kills children that it does not know.
@@ -22,13 +24,13 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nbflow.kernels import linux, wire
-from nbflow.kernels.launch import Program, find_ignored_signals, fork_program
+from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signals, fork_program
 from nbflow.kernels.title import show_as
 
 TITLE = "nbflow-guardian"
@@ -46,6 +48,9 @@ class Warmth(Protocol):
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
+
+    def can_serve(self, program: Program, *, preload: Sequence[str], warm: Sequence[str]) -> bool:
+        """Whether a fork of this process is as good as a new server with these imports, made for the program."""
 
 
 @dataclass(slots=True)
@@ -70,7 +75,7 @@ class Guardian:
         self._tied = True
         self._end_at: float | None = None
         self._childless = True
-        self._sources: dict[int, Callable[[], Program | None]] = {}
+        self._sources: dict[int, Callable[[], Program | socket.socket | None]] = {}
         self._poll = select.poll()
         linux.become_subreaper()
         self._wakeup = watch_signals()
@@ -80,14 +85,15 @@ class Guardian:
             self._watch(self._owner, self._lose_owner)
         self._watch_link(link)
 
-    def run(self) -> Program | None:
-        """Guard until nothing is left: None. In a fork that is to use the warm imports: the program to run there."""
+    def run(self) -> Program | socket.socket | None:
+        """Guard until nothing is left: None. In a fork that is to use the warm imports: the program to run there, or, for a
+        fork server, the link to its owner."""
         while not self._is_over():
             for descriptor, _ in self._poll.poll(self._find_wait()):
                 answer = self._sources.get(descriptor)
-                program = answer() if answer is not None else None
-                if program is not None:
-                    return program
+                task = answer() if answer is not None else None
+                if task is not None:
+                    return task
             self._reap()
             self._kill_what_is_due()
         return None
@@ -107,7 +113,7 @@ class Guardian:
 
     # what may happen
 
-    def _watch(self, descriptor: int, answer: Callable[[], Program | None]) -> None:
+    def _watch(self, descriptor: int, answer: Callable[[], Program | socket.socket | None]) -> None:
         self._sources[descriptor] = answer
         self._poll.register(descriptor, select.POLLIN)
 
@@ -126,10 +132,10 @@ class Guardian:
         with suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
 
-    def _read_link(self, link: socket.socket) -> Program | None:
+    def _read_link(self, link: socket.socket) -> Program | socket.socket | None:
         received = _receive(link)
         if received is not None:
-            return self._start(*received)
+            return self._fork_server(*received) if "server" in received[0] else self._start(*received)
         if link is self._link:
             self._lose_owner()
         else:
@@ -174,7 +180,8 @@ class Guardian:
         channel = socket.socket(fileno=descriptors[0])
         program = Program.from_message(message)
         why = self._warmth.find_unfit(program) if self._warmth is not None else str(message["why"] or COLD)
-        link, link_end = socket.socketpair() if message["link"] else (None, None)
+        is_trusted = message["link"] and (not self._begun or not why)
+        link, link_end = socket.socketpair() if is_trusted else (None, None)
         try:
             pid, program = fork_program(
                 program,
@@ -197,6 +204,23 @@ class Guardian:
         if link_end is not None:
             link_end.close()
         for descriptor in descriptors[1:]:
+            os.close(descriptor)
+        return None
+
+    def _fork_server(self, message: dict[str, Any], descriptors: list[int]) -> socket.socket | None:
+        """Who asks for what this process is not fit for is hung up on, and starts a server of its own."""
+        program, link = Program.from_message(message["server"]), descriptors[0]
+        is_fit = self._warmth is not None and self._end_at is None
+        if is_fit and self._warmth.can_serve(program, preload=message["preload"], warm=message["warm"]):  # type: ignore[union-attr]
+            with suppress(OSError):
+                if os.fork() == 0:
+                    self._leave()
+                    os.setsid()
+                    signal.set_wakeup_fd(-1)
+                    close_descriptors(keep={0, 1, 2, link})
+                    return socket.socket(fileno=link)
+                self._childless = False
+        for descriptor in descriptors:
             os.close(descriptor)
         return None
 

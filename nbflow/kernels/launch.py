@@ -61,7 +61,7 @@ def fork_program(
     if pid == 0:
         try:
             if link is not None:
-                os.set_inheritable(link, True)
+                os.set_inheritable(link, execute)
                 program = replace(program, env={**program.env, GUARDIAN_VARIABLE: f"{link}:{os.getpid()}"})
             _enter(program, parent, stdio, {report_end, *([] if link is None else [link])}, ignored)
             if execute:

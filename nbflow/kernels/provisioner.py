@@ -135,9 +135,7 @@ class ForkProvisioner(LocalProvisioner):  # type: ignore[misc]
     def _ask(self, guardian: int, program: Program, ends: _Streams) -> Child:
         link = socket.socket(fileno=guardian)
         try:
-            child = begin(
-                link, program, stdio=ends.stdio, tied=True, linked=False, limit=10 * ANSWER_LIMIT, owned=False
-            )
+            child = begin(link, program, stdio=ends.stdio, tied=True, linked=True, limit=10 * ANSWER_LIMIT, owned=False)
         finally:
             link.detach()
         if child.why not in ("", COLD):  # a cold guardian was explained when it was started

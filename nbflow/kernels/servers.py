@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import select
+import signal
 import socket
 import subprocess
 import sys
@@ -13,9 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from nbflow.kernels import wire
+from nbflow.kernels import linux, wire
 from nbflow.kernels.command import Unfit, check_environment, find_python, parse_command, reduce_environment
 from nbflow.kernels.launch import Program
+from nbflow.kernels.processes import ANSWER_LIMIT, find_own_guardian
 
 START_LIMIT = 10.0
 """Seconds that somebody waits for a server to finish its imports."""
@@ -32,16 +35,39 @@ class _Key:
     environment: frozenset[tuple[str, str]]
 
 
+class _ForkedServer:
+    """A server that this process did not execute: its own guardian forked it."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self._started = linux.process_start_time(pid)
+
+    def poll(self) -> int | None:
+        is_alive = self._started is not None and linux.process_start_time(self.pid) == self._started
+        return None if is_alive else 0
+
+    def kill(self) -> None:
+        if self.poll() is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
 class WarmServer:
     """One server process and the socket to it."""
 
-    def __init__(self, key: _Key, *, preload: Sequence[str], warm: Sequence[str]) -> None:
+    def __init__(self, key: _Key, program: Program, *, preload: Sequence[str], warm: Sequence[str]) -> None:
+        """*program*: one of those that it is for."""
         self._begun = time.monotonic()
         self._lock = threading.Lock()
         self._failure: str | None = None
         self._ready = False
         self.notes: Mapping[str, str] = {}
         """Modules that were left out, and why; known once the server is ready."""
+        self.process: subprocess.Popen[bytes] | _ForkedServer
+        forked = _ask_own_guardian({"server": program.to_message(), "preload": [*preload], "warm": [*warm]})
+        if forked is not None:
+            self._link, self.process = forked
+            self._ready = True
+            return
         self._link, theirs = socket.socketpair()
         config = json.dumps({"preload": [*preload], "warm": [*warm], "flags": [*key.flags], "refused": {}})
         with theirs:
@@ -119,14 +145,14 @@ class WarmServers:
         self._log = log
         self._lock = threading.Lock()
         self._servers: dict[_Key, WarmServer] = {}
-        self._ended: list[subprocess.Popen[bytes]] = []
+        self._ended: list[subprocess.Popen[bytes] | _ForkedServer] = []
         self._failures: dict[_Key, tuple[str, float]] = {}
         self._asked: set[_Key] = set()
 
     def find(self, program: Program) -> WarmServer:
         """The server for a program, ready. Raises Unfit."""
         key = _make_key(program)
-        server = self._get(key)
+        server = self._get(key, program)
         failure = server.wait_ready()
         if not failure:
             self._tell_notes(server)
@@ -146,7 +172,7 @@ class WarmServers:
     def start(self, program: Program) -> None:
         """Start the server for a program, without waiting for it."""
         with suppress(Unfit):
-            self._get(_make_key(program))
+            self._get(_make_key(program), program)
 
     def discard(self, server: WarmServer) -> None:
         """The server hung up, or does not answer: the next request starts another one."""
@@ -161,7 +187,7 @@ class WarmServers:
                 self._drop(key)
             self._reap()
 
-    def _get(self, key: _Key) -> WarmServer:
+    def _get(self, key: _Key, program: Program) -> WarmServer:
         with self._lock:
             self._reap()
             failure, until = self._failures.get(key, ("", 0.0))
@@ -174,7 +200,7 @@ class WarmServers:
                 server = None
             if server is None:
                 self._make_room(key)
-                server = WarmServer(key, preload=self._preload, warm=self._warm)
+                server = WarmServer(key, program, preload=self._preload, warm=self._warm)
             self._servers[key] = server  # the most recently used one is the last
             return server
 
@@ -195,6 +221,29 @@ class WarmServers:
 
     def _reap(self) -> None:
         self._ended = [process for process in self._ended if process.poll() is None]
+
+
+def _ask_own_guardian(message: Mapping[str, object]) -> tuple[socket.socket, _ForkedServer] | None:
+    """The link to a server that the warm guardian of this very process, a kernel, forks; None where it can't or won't."""
+    guardian = find_own_guardian(os.environ)
+    if guardian is None:
+        return None
+    ours, theirs = socket.socketpair()
+    ours.settimeout(ANSWER_LIMIT)
+    link = socket.socket(fileno=guardian)
+    try:
+        with theirs:
+            wire.send(link, message, [theirs.fileno()])
+        received = wire.receive(ours)
+    except OSError:
+        received = None
+    finally:
+        link.detach()
+    if received is None:
+        ours.close()
+        return None
+    ours.settimeout(None)
+    return ours, _ForkedServer(received[0]["pid"])
 
 
 def _make_key(program: Program) -> _Key:

@@ -9,11 +9,19 @@ import weakref
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from nbflow.kernels.command import Unfit
+from nbflow.kernels.command import Unfit, undo_kernel
 from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
 from nbflow.kernels.linux import read_umask
 from nbflow.kernels.preload import RUNNER_MODULES
-from nbflow.kernels.processes import ANSWER_LIMIT, Child, NoAnswer, WentAway, begin, open_cold_guardian
+from nbflow.kernels.processes import (
+    ANSWER_LIMIT,
+    Child,
+    NoAnswer,
+    WentAway,
+    begin,
+    find_own_guardian,
+    open_cold_guardian,
+)
 from nbflow.kernels.servers import WarmServers
 
 _COLD_LIMIT = 30.0
@@ -65,7 +73,7 @@ class Spawner:
         """
         if self._pid != os.getpid():
             raise RuntimeError("a Spawner can't be used in a fork of the process that made it; make another one")
-        environment = dict(os.environ if env is None else env)
+        environment = _inherit_environment() if env is None else dict(env)
         environment.pop(GUARDIAN_VARIABLE, None)
         program = Program(argv=tuple(argv), env=environment, cwd=str(cwd or Path.cwd()), umask=read_umask())
         stdio = (stdin, stdout, stderr)
@@ -114,7 +122,7 @@ class Spawner:
     def warm_up(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
         """Start the server that would be asked for this program now, without waiting for it."""
         if self._fork:
-            program = Program(argv=tuple(argv), env=os.environ if env is None else env, cwd="/", umask=0)
+            program = Program(argv=tuple(argv), env=_inherit_environment() if env is None else env, cwd="/", umask=0)
             self._servers.start(program)
 
     def close(self) -> None:
@@ -123,6 +131,15 @@ class Spawner:
             for child in list(self._children):
                 child.close()
             self._servers.close()
+
+
+def _inherit_environment() -> dict[str, str]:
+    """This process's own; of a kernel, what a notebook would have that was run from elsewhere."""
+    if find_own_guardian(os.environ) is None:
+        return dict(os.environ)
+    from nbflow.kernels.warmth import read_initial_environment
+
+    return undo_kernel(os.environ, read_initial_environment())
 
 
 def _ignore(line: str) -> None:

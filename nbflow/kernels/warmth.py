@@ -34,11 +34,12 @@ class WarmImports:
         flags: Sequence[str],
         path: Sequence[str],
         kernel_names: frozenset[str],
+        preload: Sequence[str],
         has_preloaded: bool,
         programs: Sequence[str],
     ) -> None:
         """*path* is ``sys.path`` without a working directory; *kernel_names* are the top-level modules that an ordinary
-        kernel has imported too; *programs* are modules that are to be run."""
+        kernel has imported too; *preload* are the libraries that were asked for, *programs* modules that are to be run."""
         self.flags = tuple(flags)
         self.path = tuple(path)
         self.environment = read_initial_environment()
@@ -54,6 +55,7 @@ class WarmImports:
         """Sources of random numbers that libraries seeded when they were imported."""
         self._shared = frozenset(sys.modules)
         self._has_preloaded = has_preloaded
+        self._wanted = (tuple(preload), tuple(programs))
         self._programs = _read_programs([_KERNEL_LAUNCHER, *programs])
         self._stamps = _stamp_files([spec.origin or "" for spec, _ in self._programs.values()])
 
@@ -64,6 +66,11 @@ class WarmImports:
         except Unfit as reason:
             return str(reason)
         return ""
+
+    def can_serve(self, program: Program, *, preload: Sequence[str], warm: Sequence[str]) -> bool:
+        """Whether a fork of this process is as good as a new server with these imports, made for the program."""
+        same = self._wanted == (tuple(preload), tuple(warm))
+        return same and not self.find_unfit(program) and not self.is_stale()
 
     def check(self, program: Program) -> ModuleCommand:
         """The program's command line, once it is sure that a fork of this process is as good. Raises Unfit."""
