@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from nbflow.lifecycle import RunState
     from nbflow.parameters import Choice, Parameter, Pattern, Range, Secret
     from nbflow.scheduling import cron, every
+    from nbflow.widgets.panel import panel
 
 __version__ = "0.1.0"
 
@@ -78,6 +79,7 @@ _HOME = {
     "nbflow.parameters": ("Choice", "Parameter", "Pattern", "Range", "Secret"),
     "nbflow.lifecycle": ("RunState",),
     "nbflow.scheduling": ("cron", "every"),
+    "nbflow.widgets.panel": ("panel",),
 }
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
@@ -94,6 +96,7 @@ __all__ = [  # noqa: RUF022 - by subject
     "cron",
     "every",
     "schedules",
+    "panel",
     "Flow",
     "Run",
     "Runs",
