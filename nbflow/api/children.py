@@ -81,18 +81,14 @@ def map_flow(
     raise_on_failure: bool,
 ) -> Runs:
     """See :meth:`Flow.map`."""
-    runs = Runs()
+    runs: list[Run] = []
     open_runs: list[Run] = []
-    project = None
     for each in values:
         while len(open_runs) >= max_workers:
             open_runs = _wait_for_one(open_runs)
         run = target.submit(each)
-        project = run.project
         runs.append(run)
         open_runs.append(run)
-    if project is None:
-        return runs
     return wait_all(runs, stream_logs=stream_logs, raise_on_failure=raise_on_failure)
 
 

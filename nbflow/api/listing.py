@@ -2,71 +2,99 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Self, overload
 
-from nbflow.api.results import restore_result
 from nbflow.api.run import Run
 from nbflow.api.session import get_project
-from nbflow.errors import UsageError
-from nbflow.lifecycle import RunRecord, RunState
+from nbflow.errors import NotFoundError, UsageError
+from nbflow.lifecycle import RunState
 from nbflow.ports import RunFilter
+from nbflow.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
 
-COLUMNS = ("id", "name", "flow", "state", "created", "started", "ended", "duration", "attempts", "error", "output_path")
+_PAGE = 500
 
 
-class Runs(list[Run]):
-    """Runs, newest first."""
+class Runs(Sequence[Run]):
+    """Runs, in the order in which they were asked for. Which ones is settled; each is read when it is looked at."""
+
+    def __init__(self, runs: Iterable[Run] = ()) -> None:
+        given = list(runs)
+        self._known: dict[int, Run] = {run.sequence: run for run in given}
+        self._sequences: Sequence[int] = [run.sequence for run in given]
+        self._project = given[0].project if given else None
+
+    @classmethod
+    def find(cls, project: Project, wanted: RunFilter) -> Self:
+        """Those that *wanted* finds now."""
+        found = cls()
+        found._project = project
+        found._sequences = project.store.list_columns(wanted, ["sequence"])["sequence"]
+        return found
+
+    def __len__(self) -> int:
+        return len(self._sequences)
+
+    @overload
+    def __getitem__(self, index: int) -> Run: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Self: ...
+
+    def __getitem__(self, index: int | slice) -> Run | Self:
+        if isinstance(index, slice):
+            part = type(self)()
+            part._project, part._known, part._sequences = self._project, self._known, self._sequences[index]
+            return part
+        sequence = self._sequences[index]
+        self._read([sequence])
+        if sequence not in self._known:
+            raise NotFoundError("this run was pruned since the list was made")
+        return self._known[sequence]
+
+    def __iter__(self) -> Iterator[Run]:
+        """All but those that were pruned meanwhile."""
+        for start in range(0, len(self), _PAGE):
+            page = self._sequences[start : start + _PAGE]
+            self._read(page)
+            yield from (self._known[sequence] for sequence in page if sequence in self._known)
+
+    def _read(self, sequences: Sequence[int]) -> None:
+        unknown = tuple(sequence for sequence in sequences if sequence not in self._known)
+        if unknown and self._project is not None:
+            found = self._project.list_runs(RunFilter(sequences=unknown, limit=None))
+            self._known |= {record.sequence: Run(record, self._project) for record in found}
+
+    def __eq__(self, other: object) -> bool:
+        return list(self) == list(other) if isinstance(other, Runs | list) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per run: what it was, its parameters and its results.
+        """One row per run: what it was, its parameters and its results, as they are now.
 
-        Columns ``id name flow state created started ended duration attempts error output_path`` (times in UTC, duration in
-        seconds), then one per parameter and one per result, under their own names; a name that is taken gets the prefix
-        ``parameter_`` or ``result_``.
+        Columns ``id name flow state created started ended duration attempts error_type error output_path`` (times in UTC,
+        duration in seconds, state a category), then one for each parameter and each result, under its own name: numbers as
+        such, also where some are missing; a column of dates or times in ISO form as times; tables as objects with a
+        ``to_frame`` of their own. A name that is taken gets the prefix ``parameter_`` or ``result_``.
         """
-        return to_frame([run.record for run in self])
+        from nbflow.api.frames import make_frame, read_frame_of
+
+        return make_frame() if self._project is None else read_frame_of(self._project.store, self._sequences)
+
+    def __repr__(self) -> str:
+        shown = ", ".join(map(repr, self[:10]))
+        more = f", … {len(self) - 10:,} more" if len(self) > 10 else ""
+        return f"[{shown}{more}]"
 
     def _repr_html_(self) -> str:
         from nbflow.api.display import show_runs
 
         return show_runs(self)
-
-
-def to_frame(records: Sequence[RunRecord]) -> pd.DataFrame:
-    """See :meth:`Runs.to_frame`."""
-    import pandas as pd
-
-    rows = []
-    for record in records:
-        row: dict[str, Any] = {
-            "id": record.id,
-            "name": record.name,
-            "flow": record.flow or record.source_path,
-            "state": record.state.value,
-            "created": record.created,
-            "started": record.started,
-            "ended": record.ended,
-            "duration": record.duration,
-            "attempts": record.attempts,
-            "error": record.failure.message if record.failure else None,
-            "output_path": record.output_path,
-        }
-        used = record.parameters if record.values is None else {**record.parameters, **record.values}
-        for name, value in used.items():
-            row[f"parameter_{name}" if name in COLUMNS else name] = value
-        for name, value in record.results.items():
-            row[f"result_{name}" if name in COLUMNS or name in used else name] = restore_result(value)
-        rows.append(row)
-    frame = pd.DataFrame(rows, columns=None if rows else list(COLUMNS))
-    for column in ("created", "started", "ended"):
-        frame[column] = pd.to_datetime(frame[column], utc=True)
-    frame["duration"] = frame["duration"].astype(float)
-    return frame
 
 
 def runs(
@@ -106,4 +134,4 @@ def runs(
         created_before=until,
         limit=limit,
     )
-    return Runs(Run(record, project) for record in project.list_runs(wanted))
+    return Runs.find(project, wanted)

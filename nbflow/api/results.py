@@ -53,6 +53,16 @@ class Table:
     def to_frame(self) -> Any:
         return restore_result(self._stored)
 
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """Its rows, in JSON form."""
+        import json
+
+        if "$table" in self._stored:
+            return list(self._stored["$table"].get("data", ()))
+        records: list[dict[str, Any]] = json.loads(self.to_frame().to_json(orient="records", date_format="iso"))
+        return records
+
     def __repr__(self) -> str:
         return f"<{describe_result(self._stored)}>"
 

@@ -63,6 +63,11 @@ class Run:
         return self._record.id
 
     @property
+    def sequence(self) -> int:
+        """The order of submission within the store."""
+        return self._record.sequence
+
+    @property
     def name(self) -> str:
         return self.record.name
 

@@ -91,8 +91,7 @@ class Schedule:
 
     def runs(self, *, limit: int | None = 100) -> Runs:
         """Its runs, newest first."""
-        found = self._project.list_runs(RunFilter(schedule_id=self.id, limit=limit))
-        return Runs(Run(record, self._project) for record in found)
+        return Runs.find(self._project, RunFilter(schedule_id=self.id, limit=limit))
 
     def run_now(self) -> Run:
         """A run with its values at once, executed by this process; tokens stand for now. Does not wait for its end."""
