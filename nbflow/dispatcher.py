@@ -18,8 +18,9 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from nbflow.errors import NbflowError, StoreError
+from nbflow.errors import NbflowError, NotFoundError, StoreError
 from nbflow.lifecycle import (
+    LANE,
     WAITING,
     AttemptRecord,
     AttemptState,
@@ -111,6 +112,7 @@ class Dispatcher:
         self._grace = grace
         self._secrets: dict[str, Mapping[str, str]] = {}
         self._expected: set[str] = set()
+        self._backfills: set[str] = set()
         self._active: dict[str, AttemptRecord] = {}
         self._outcomes: dict[str, Outcome] = {}
         self._killed: dict[str, float] = {}
@@ -149,6 +151,22 @@ class Dispatcher:
             self._secrets.pop(run_id, None)
             self._hurried.discard(run_id)
             self._changed.notify_all()
+
+    def take_up(self, backfill_id: str) -> None:
+        """Begin the rows of a backfill, whose owner this dispatcher was made, until none is left."""
+        with self._changed:
+            self._backfills.add(backfill_id)
+        self.wake()
+
+    def works_on(self, backfill_id: str) -> bool:
+        """Whether rows of the backfill are begun here."""
+        with self._changed:
+            return backfill_id in self._backfills and self.error is None
+
+    def wait_for_any_change(self, timeout: float) -> None:
+        """Until some run has ended here, for *timeout* seconds at the most."""
+        with self._changed:
+            self._changed.wait(timeout)
 
     def wake(self) -> None:
         """Look at the store now rather than at the next turn."""
@@ -223,7 +241,7 @@ class Dispatcher:
         with self._changed:
             waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
         clock = time.monotonic()
-        if not (waiting or self.record.serves_all) or clock - self._looked_for_runs < CLAIM_PAUSE:
+        if not (waiting or self._backfills or self.record.serves_all) or clock - self._looked_for_runs < CLAIM_PAUSE:
             return
         self._looked_for_runs = clock
         now, slots = datetime.now(UTC), self._engine.capacity()
@@ -320,8 +338,9 @@ class Dispatcher:
         with self._changed:
             waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
         for run_id in list(waiting)[:LOOKED_AT]:
-            if self._store.get_run(run_id).state.is_terminal:
-                self.forget(run_id)
+            with suppress(NotFoundError):  # announced, and not yet recorded
+                if self._store.get_run(run_id).state.is_terminal:
+                    self.forget(run_id)
 
     def _recover(self) -> None:
         now = datetime.now(UTC)
@@ -367,12 +386,19 @@ def _started(attempt: AttemptRecord, pid: int | None) -> AttemptRecord:
 def finish(store: Store, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
     """Bring the end of an attempt into the store. A run that would be tried again by a process that is gone ends too."""
     run = store.finish_attempt(attempt, outcome, now=now)
-    if run is None or run.state not in WAITING or run.tied_to is None:
+    if run is None or run.state not in WAITING or run.tied_to is None or run.tied_to.startswith(LANE):
         return run
     if all(dispatcher.id != run.tied_to for dispatcher in store.list_dispatchers()):
         store.remove_dispatcher(run.tied_to, now=now)
         return store.get_run(run.id)
     return run
+
+
+def _is_detached(attempt: AttemptRecord, run: RunRecord, owner: DispatcherRecord | None) -> bool:
+    """Whether the attempt goes on without its owner: one at a backfill's row does where a server began it."""
+    if run.tied_to is None or not run.tied_to.startswith(LANE):
+        return run.tied_to is None
+    return owner is None or owner.serves_all
 
 
 def recover(
@@ -400,7 +426,7 @@ def recover(
         if attempt.owner == owner.id or (attempt.owner in known and attempt.owner not in dead and not is_silent):
             continue
         run = store.get_run(attempt.run_id)
-        if run.tied_to is None and not (owner.serves_all or is_passing):
+        if _is_detached(attempt, run, known.get(attempt.owner)) and not (owner.serves_all or is_passing):
             continue
         ours = store.adopt(attempt, owner=owner.id, lease=now + lease, now=now)
         if ours is not None:

@@ -14,7 +14,7 @@ from nbflow.cli.console import StreamError, discard, has_lost_reader, prepare_st
 from nbflow.cli.exits import ExitCode, exit_code_of_error
 from nbflow.errors import NbflowError
 
-COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "schedule", "scheduler", "kv", "prune")
+COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "schedule", "scheduler", "server", "kv", "prune")
 
 HELP = """Run Jupyter notebooks as flows: with typed parameters, live logs and recorded runs.
 

@@ -174,3 +174,20 @@ def read_journal(folder: Path, *, attempt: int, offset: int = 0) -> Iterator[Eve
                 event = decode_event(line, attempt=attempt, offset=offset)
                 if event is not None:
                     yield event
+
+
+def find_journal_end(folder: Path) -> int:
+    """The offset behind the last whole line; 0 where there is none."""
+    try:
+        with open(folder / FILE_NAME, "rb") as file:
+            size = file.seek(0, os.SEEK_END)
+            while size:
+                start = max(size - READ_SIZE, 0)
+                file.seek(start)
+                found = file.read(size - start).rfind(b"\n")
+                if found >= 0:
+                    return start + found + 1
+                size = start
+    except OSError:
+        pass
+    return 0

@@ -25,6 +25,7 @@ from nbflow.project.pairs import KeyValues
 if TYPE_CHECKING:
     from nbflow.dispatcher import Dispatcher
     from nbflow.notifications.notifier import Notifier
+    from nbflow.project.backfills import Backfills
     from nbflow.project.execution import Service
     from nbflow.project.handover import Handover
     from nbflow.project.schedules import Schedules
@@ -90,7 +91,7 @@ class Project:
                 from nbflow.stores import open_store
 
                 self._store = open_store(self.config.database, home=self.config.home)
-                self._settle()
+                self.settle()
             return self._store
 
     @cached_property
@@ -99,6 +100,13 @@ class Project:
         from nbflow.project.schedules import Schedules
 
         return Schedules(self)
+
+    @cached_property
+    def backfills(self) -> Backfills:
+        """Many runs of one flow."""
+        from nbflow.project.backfills import Backfills
+
+        return Backfills(self)
 
     @property
     def notifier(self) -> Notifier:
@@ -272,6 +280,7 @@ class Project:
         """The dispatcher of this process: a background thread, started once, that executes what is submitted here."""
         from nbflow.dispatcher import Dispatcher
         from nbflow.project.execution import make_engine
+        from nbflow.project.templates import find_secrets
 
         with self._lock:
             if self._dispatcher is None:
@@ -284,6 +293,7 @@ class Project:
                     grace=config.grace,
                     root_id=self._root_id,
                     tell=self.notifier.tell,
+                    find_secrets=partial(find_secrets, self.store),
                 )
                 dispatcher.start()
                 self._dispatcher = dispatcher
@@ -306,7 +316,7 @@ class Project:
     def _spawn_worker(self, run_id: str, secrets: Mapping[str, str]) -> int:
         from nbflow.project.worker import spawn_worker
 
-        return spawn_worker(self.config, run_id, secrets)
+        return spawn_worker(self.config, [run_id], secrets)
 
     def get_run(self, run_id: str) -> RunRecord:
         """By id, or an unambiguous beginning of it. Raises NotFoundError."""
@@ -367,10 +377,16 @@ class Project:
         else:
             if self._handover is not None:
                 self._handover.cancel_soon(run.id, hurry=hurry)
-            self._settle()  # a run that outlived its server has nobody else to end it
+            self.settle()  # a run that outlived its server has nobody else to end it
         return self.store.get_run(run.id)
 
-    def _settle(self) -> None:
+    @property
+    def dispatcher(self) -> Dispatcher | None:
+        """That of this process, where it was started."""
+        return self._dispatcher
+
+    def settle(self) -> None:
+        """End what dead processes of this host left behind."""
         from nbflow.project.recovery import settle
 
         for run, old in settle(self.store, self.config):
@@ -462,6 +478,7 @@ class Project:
         import shutil
 
         pruned = self.store.prune(before=before)
+        self.kv.prune(before=before)
         for run_id in pruned:
             shutil.rmtree(self.get_attempt_folder(run_id, 1).parent, ignore_errors=True)
         return len(pruned)

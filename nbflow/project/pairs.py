@@ -10,6 +10,8 @@ from nbflow.errors import NotFoundError, UsageError
 from nbflow.parameters.values import dumps_exact
 from nbflow.ports import Store
 
+RESERVED = "\x1f"
+"""How keys of nbflow's own begin; no user's does, since it is not printable."""
 MAX_KEY = 500
 MAX_VALUE = 512 * 1024
 
@@ -51,7 +53,14 @@ class KeyValues:
 
     def list(self, prefix: str = "") -> dict[str, Any]:
         """The pairs whose key begins with *prefix*, by key."""
-        return self._get_store().kv_list(prefix)
+        return {key: value for key, value in self._get_store().kv_list(prefix).items() if not key.startswith(RESERVED)}
+
+    def prune(self, *, before: datetime) -> None:
+        """Forget what nbflow itself noted before then, with its time."""
+        store = self._get_store()
+        for key, value in store.kv_list(RESERVED).items():
+            if isinstance(value, dict) and value.get("time", "~") < before.astimezone(UTC).isoformat():
+                store.kv_delete(key)
 
     def __getitem__(self, key: str) -> Any:
         try:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from nbflow.engines.journal import get_attempt_folder, read_journal
+from nbflow.engines.journal import find_journal_end, get_attempt_folder, read_journal
 from nbflow.events import Event, EventKind, parse_token
 from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import Store
@@ -23,6 +23,15 @@ def read_events(home: Path, run: RunRecord, *, after: str | None = None) -> Iter
     for attempt in range(first, run.attempts + 1):
         folder = get_attempt_folder(home, run.id, attempt)
         yield from read_journal(folder, attempt=attempt, offset=offset if attempt == first else 0)
+
+
+def find_end(home: Path, run: RunRecord) -> str | None:
+    """The token behind the last whole event that there is now."""
+    for attempt in range(run.attempts, 0, -1):
+        size = find_journal_end(get_attempt_folder(home, run.id, attempt))
+        if size or attempt == 1:
+            return f"{attempt}.{size}"
+    return None
 
 
 def watch(

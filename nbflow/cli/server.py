@@ -1,0 +1,45 @@
+"""``nbflow server``."""
+
+from __future__ import annotations
+
+import click
+
+from nbflow.errors import MissingExtraError, UsageError
+
+EPILOG = """\b
+Examples:
+  nbflow server
+  nbflow server --port 8899 --no-browser
+  nbflow server -- --ServerApp.ip=0.0.0.0 --IdentityProvider.token=...
+
+\b
+It serves the notebooks below the folder it is started in. Runs go on when it is stopped, and are taken up by the next
+one. What follows -- is configuration of Jupyter Server; nbflow server -- --help-all lists it.
+"""
+
+
+@click.command("server", epilog=EPILOG, short_help="Serve flows by HTTP and in the browser.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Where to listen; 8888 or the next that is free.")
+@click.option("--no-browser", is_flag=True, help="Open no browser.")
+@click.option("--base-url", metavar="URL", help="The path before all addresses: /user/me/.")
+@click.argument("config", nargs=-1, type=click.UNPROCESSED)
+def command(port: int | None, no_browser: bool, base_url: str | None, config: tuple[str, ...]) -> int:
+    """Serve flows, runs and schedules: the web page, the HTTP API, and a process that executes what is asked for."""
+    stray = [word for word in config if not word.startswith("-")]
+    if stray:
+        raise UsageError(f"nbflow server {stray[0]}: expected options only; it serves the folder that it is started in")
+    try:
+        from nbflow.server.app import NbflowServer
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("nbflow"):
+            raise
+        raise MissingExtraError("nbflow server", "server") from None
+    argv = list(config)
+    if port is not None:
+        argv.append(f"--ServerApp.port={port}")
+    if no_browser:
+        argv.append("--ServerApp.open_browser=False")
+    if base_url is not None:
+        argv.append(f"--ServerApp.base_url={base_url}")
+    NbflowServer.launch_instance(argv)  # type: ignore[no-untyped-call]
+    return 0

@@ -1,0 +1,268 @@
+"""What requests may hold: bodies and queries as pydantic models, from which the OpenAPI description is made too."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from nbflow.lifecycle import RunOptions, RunState
+from nbflow.parameters.values import TooDeep, loads_exact
+from nbflow.server.problems import Problem
+
+M = TypeVar("M", bound=BaseModel)
+
+LONGEST = 10 * 365 * 86400.0
+"""Seconds: more than anybody waits."""
+MAX_TAGS = 100
+JSON_TYPES = (
+    "application/json",
+    "application/x-ipynb+json",
+    "application/octet-stream",
+    "application/x-www-form-urlencoded",
+)
+
+
+def parse_json(body: bytes, content_type: str = "") -> Any:
+    """Raises Problem for what is not JSON: curl's ``-d`` without a content type is taken for it."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind and kind not in JSON_TYPES and not kind.endswith("+json"):
+        raise Problem(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"Content-Type {kind}: send application/json",
+            headers={"Accept": "application/json"},
+        )
+    try:
+        text = body.decode("utf-8")
+        value = loads_exact(text)
+        if "NaN" in text or "Infinity" in text:
+            json.loads(text, parse_constant=_refuse_constant)
+    except TooDeep:
+        raise Problem(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from None
+    except ValueError as error:
+        raise Problem(HTTPStatus.BAD_REQUEST, f"the body is not JSON: {error}"[:300]) from None
+    return value
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f'{name} is not JSON; write "{name}"')
+
+
+def read(model: type[M], value: Any) -> M:
+    """*value* as *model*. Raises Problem with one message for each field that is wrong."""
+    if not isinstance(value, Mapping):
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"expected a JSON object, got {_kind(value)}")
+    try:
+        return model.model_validate(value)
+    except ValidationError as error:
+        errors = collect_errors(error)
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is refused: " + _join(errors), errors=errors) from None
+
+
+def read_query(model: type[M], arguments: Mapping[str, list[str]]) -> M:
+    """The query of a request as *model*; a field that is no list is given once. Raises Problem."""
+    value: dict[str, Any] = {}
+    errors: dict[str, str] = {}
+    for name, field in model.model_fields.items():
+        given = arguments.get(name, [])
+        if any("\x00" in text for text in given):
+            errors[name] = "it holds a NUL character"
+        elif "list" in str(field.annotation):
+            value[name] = given
+        elif len(given) > 1:
+            errors[name] = "given more than once"
+        elif given:
+            value[name] = given[0]
+    try:
+        if not errors:
+            return model.model_validate(value)
+    except ValidationError as error:
+        errors = collect_errors(error)
+    raise Problem(HTTPStatus.BAD_REQUEST, "the query is refused: " + _join(errors), errors=errors)
+
+
+def _join(errors: Mapping[str, str]) -> str:
+    return "; ".join(f"{name}: {message}" for name, message in list(errors.items())[:3])[:500]
+
+
+def collect_errors(error: ValidationError) -> dict[str, str]:
+    """One message for each field, by its dotted path."""
+    errors: dict[str, str] = {}
+    for one in error.errors(include_url=False, include_input=False):
+        place = ".".join(str(part) for part in one["loc"]) or "body"
+        message = one["msg"].removeprefix("Value error, ")
+        errors.setdefault(place, message)
+    return errors
+
+
+def _kind(value: Any) -> str:
+    names = {dict: "an object", list: "an array", str: "a string", bool: "a boolean", type(None): "null"}
+    return names.get(type(value), "a number")
+
+
+def _read_whole(value: Any) -> Any:
+    """JSON has one kind of numbers: 3.0 is an integer."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _read_time(value: Any) -> Any:
+    if value is None or isinstance(value, datetime):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("expected a time such as 2026-01-31T07:00:00Z")
+    try:
+        time = datetime.fromisoformat(value)
+        return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("expected a time such as 2026-01-31T07:00:00Z") from None
+
+
+Whole = Annotated[int, BeforeValidator(_read_whole)]
+Count = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_read_whole)]
+Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
+Limit = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
+Time = Annotated[datetime, BeforeValidator(_read_time)]
+Text = Annotated[str, Field(min_length=1, max_length=1000)]
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=MAX_TAGS)]
+Values = dict[str, Any]
+
+
+class Body(BaseModel):
+    """A JSON object without fields that nobody knows."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Options(Body):
+    """How a run is executed; times in seconds, paths relative to the server's folder."""
+
+    kernel: Name | None = None
+    cwd: Text | None = None
+    output: Text | None = None
+    timeout: Limit | None = None
+    cell_timeout: Limit | None = None
+    start_timeout: Limit | None = None
+    retries: Count | None = None
+    retry_delay: Seconds | None = None
+    retry_backoff: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] | None = None
+    retries_on_loss: Count | None = None
+    report: Literal["html"] | None = None
+
+    def over(self, before: RunOptions) -> RunOptions:
+        """*before* with what is given here."""
+        from dataclasses import replace
+
+        return replace(before, **self.model_dump(exclude_none=True))
+
+
+class RunRequest(Body):
+    """A run that is asked for."""
+
+    parameters: Values = Field(default_factory=dict)
+    name: Name | None = None
+    tags: Tags = Field(default_factory=list)
+    skip_completed: bool = False
+    parent_id: Annotated[str, Field(pattern=r"^[0-9a-f]{4,32}$")] | None = None
+    options: Options = Field(default_factory=Options)
+
+
+class StartRequest(RunRequest):
+    """A run of a registered flow, of a notebook below the server's folder, or of one that is sent along: exactly one of them."""
+
+    flow: Text | None = None
+    path: Text | None = None
+    notebook: Values | None = None
+    label: Name | None = None
+
+
+class RerunRequest(Body):
+    """A run like another one, with changes."""
+
+    parameters: Values = Field(default_factory=dict)
+    name: Name | None = None
+    tags: Tags | None = None
+    options: Options | None = None
+
+
+class RenameRequest(Body):
+    name: Name
+
+
+class CancelRequest(Body):
+    reason: Literal["user", "SIGINT", "SIGTERM", "SIGHUP", "parent"] = "user"
+    hurry: bool = False
+
+
+class CheckRequest(Body):
+    parameters: Values = Field(default_factory=dict)
+
+
+PROJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
+FlowName = Annotated[str, Field(pattern=PROJECT_PATTERN)]
+
+
+class RegisterRequest(Body):
+    """A notebook to register: below the server's folder, or sent along."""
+
+    project: FlowName
+    name: FlowName | None = None
+    path: Text | None = None
+    notebook: Values | None = None
+
+
+class Query(BaseModel):
+    """The query of an address: texts, read by what they are to be."""
+
+    model_config = ConfigDict(extra="ignore")
+
+
+Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
+Token = Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,18}$")]
+
+
+class RunsQuery(Query):
+    """Which runs are listed."""
+
+    state: list[RunState] = Field(default_factory=list)
+    flow: Text | None = None
+    tag: Tags = Field(default_factory=list)
+    name: Name | None = None
+    parent_id: Name | None = None
+    root_id: Name | None = None
+    schedule_id: Name | None = None
+    backfill_id: Name | None = None
+    since: Time | None = None
+    until: Time | None = None
+    order: Literal["newest", "oldest"] = "newest"
+    limit: Annotated[int, Field(ge=1, le=500)] = 50
+    cursor: Cursor | None = None
+
+
+class VersionQuery(Query):
+    version: Annotated[int, Field(ge=1, le=10**9)] | None = None
+
+
+class FlowsQuery(Query):
+    project: FlowName | None = None
+
+
+class EventsQuery(Query):
+    after: Token | None = None
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
+
+
+class LogsQuery(EventsQuery):
+    format: Literal["text", "json"] = "text"
+
+
+class PairsQuery(Query):
+    prefix: Annotated[str, Field(max_length=500)] = ""
+
+
+class PathQuery(Query):
+    path: Text

@@ -1,0 +1,46 @@
+"""Every address of the server and who answers there."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nbflow.server import documents, flows, logs, monitoring, pairs, runs
+from nbflow.server.handlers import ApiHandler, UnknownHandler
+
+Route = tuple[str, type[Any]]
+
+FLOW = r"flows/([^/]+)/([^/]+)"
+RUN = r"runs/([^/]+)"
+
+API: tuple[tuple[str, type[ApiHandler]], ...] = (
+    (r"health", monitoring.HealthHandler),
+    (r"metrics", monitoring.MetricsHandler),
+    (r"flows", flows.FlowsHandler),
+    (FLOW, flows.FlowHandler),
+    (rf"{FLOW}/schema", flows.FlowSchemaHandler),
+    (rf"{FLOW}/versions", flows.FlowVersionsHandler),
+    (rf"{FLOW}/notebook", flows.FlowNotebookHandler),
+    (rf"{FLOW}/validate", flows.FlowCheckHandler),
+    (rf"{FLOW}/runs", runs.FlowRunsHandler),
+    (r"notebooks", flows.NotebookHandler),
+    (r"runs", runs.RunsHandler),
+    (r"runs/counts", runs.RunCountsHandler),
+    (RUN, runs.RunHandler),
+    (rf"{RUN}/tree", runs.RunTreeHandler),
+    (rf"{RUN}/cancel", runs.RunCancelHandler),
+    (rf"{RUN}/retry", runs.RunRetryHandler),
+    (rf"{RUN}/rerun", runs.RunRerunHandler),
+    (rf"{RUN}/logs", logs.LogsHandler),
+    (rf"{RUN}/events", logs.EventsHandler),
+    (rf"{RUN}/notebook", documents.RunNotebookHandler),
+    (rf"{RUN}/report", documents.RunReportHandler),
+    (r"kv", pairs.PairsHandler),
+    (r"kv/(.+)", pairs.PairHandler),
+)
+PAGES: tuple[Route, ...] = ()
+
+
+def list_routes() -> list[Route]:
+    """As Tornado takes them, the most special first."""
+    api = [(rf"/nbflow/api/{path}", handler) for path, handler in API]
+    return [*api, (r"/nbflow/api(?:/.*)?", UnknownHandler), *PAGES]

@@ -1,0 +1,69 @@
+"""What the handlers work with: the project, the worker beside it, threads, and the feeds of events."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from nbflow.config import load_config
+from nbflow.notebooks import find_inside
+from nbflow.project import Project
+from nbflow.server.feeds import Feeds
+from nbflow.server.line import Line
+from nbflow.server.supervisor import Supervisor
+
+THREADS = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What is configured by traitlets."""
+
+    folder: Path
+    """The server's folder: what is not below it is out of reach."""
+    works: bool = True
+    """Whether the server keeps a worker."""
+    allow_hidden: bool = False
+
+
+class Service:
+    """Made with the server and closed with it. Nothing is opened before it is needed."""
+
+    def __init__(self, settings: Settings, log: logging.Logger) -> None:
+        config = load_config(os.environ, settings.folder)
+        self.settings = settings
+        self.line = Line(config.home)
+        self.project = Project(config, handover=self.line, confined_to=settings.folder)
+        self.threads = ThreadPoolExecutor(THREADS, thread_name_prefix="nbflow")
+        self.feeds = Feeds(config.home, lambda run_id: self.project.get_run(run_id), self.call)
+        self.supervisor = Supervisor(config, settings.folder, log) if settings.works else None
+
+    async def call(self, function: Callable[..., Any], *args: Any) -> Any:
+        return await asyncio.get_running_loop().run_in_executor(self.threads, partial(function, *args))
+
+    def start(self) -> None:
+        if self.supervisor is not None:
+            self.supervisor.start()
+
+    def close(self) -> None:
+        """What is executed goes on."""
+        if self.supervisor is not None:
+            self.supervisor.close()
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        self.project.close()
+
+    def find_notebook(self, path: str) -> Path:
+        """A notebook below the server's folder. Raises UsageError, NotFoundError."""
+        from nbflow.errors import NotFoundError
+
+        found = find_inside(self.settings.folder, path, "path")
+        if not found.is_file() or found.suffix != ".ipynb":
+            raise NotFoundError(f"path {path!r}: there is no notebook of that name below the server's folder")
+        return found
