@@ -12,7 +12,7 @@ import ipywidgets as W
 
 from nbflow.parameters import ComputedDefault, Declaration, Parameter, Text
 from nbflow.widgets.form import UNSET
-from nbflow.widgets.kinds import SHAPES, Kind, bare_type, choices_of, limits_of
+from nbflow.widgets.kinds import SHAPES, Kind, bare_type, choices_of, is_optional, limits_of
 from nbflow.widgets.texts import read_field, write_field
 
 STYLE = {"description_width": "var(--nbflow-label)"}
@@ -113,7 +113,8 @@ class TextControl(Control):
         return bare_type(self.parameter) is str
 
     def write(self, form: Any) -> None:
-        self.widget.value = "" if form is UNSET or form is None else self.to_text(form)
+        absent = form is UNSET or (form is None and is_optional(self.parameter))
+        self.widget.value = "" if absent else self.to_text(form)
 
     def to_text(self, form: Any) -> str:
         if isinstance(form, Text):

@@ -28,7 +28,7 @@ class Either:
         self._lock = threading.Lock()
         if better is not None:
             better.layout.display = "none"
-        self.widget = W.Box([plain] if better is None else [plain, better])
+        self.widget = W.Box([plain] if better is None else [better, plain])
         self.widget.add_class("nbflow-either")
 
     def switch(self) -> bool:
@@ -37,8 +37,8 @@ class Either:
             if self.is_better or self.better is None:
                 return False
             self.is_better = True
-        self.plain.layout.display = "none"
         self.better.layout.display = ""
+        self.widget.children = (self.better,)
         return True
 
 

@@ -74,10 +74,10 @@ class LogArea:
         if self._view is None:
             return
         match message:
-            case {"type": "ready" | "more", "after": int(after)}:
+            case {"type": "ready" | "more" as what, "after": int(after)}:
                 self._either.switch()
                 with self._lock:
-                    self._view.send(self._buffer.read(after).to_message())
+                    self._view.send({**self._buffer.read(after).to_message(), "anew": what == "ready"})
             case {"type": "whole"}:
                 name, text = self._whole()
                 self._view.send({"type": "whole", "name": name}, [text.encode("utf-8", "replace")])

@@ -37,7 +37,7 @@ class Progress:
                 case EventKind.CELL_STARTED:
                     title = str(event.data.get("title", ""))
                     progress = replace(progress, number=event.data.get("number", 0), title=title)
-                case EventKind.CELL_FINISHED:
+                case EventKind.CELL_FINISHED if event.data.get("status") != "failed":
                     progress = replace(progress, done=event.data.get("number", 0))
                 case _:
                     pass

@@ -2,6 +2,10 @@
 const KEPT = 5000;
 
 function addLines(view, message) {
+  if (message.anew) {
+    view.body.replaceChildren();
+    view.next = view.start = message.first;
+  }
   if (message.first > view.next) {
     // Lines in between came while this view was not listening; the kernel sends what it still has of them.
     if (message.first - view.next < KEPT && view.asked !== message.first) {
@@ -19,7 +23,6 @@ function addLines(view, message) {
     line.textContent = text || "\u200b";
     fresh.append(line);
   }
-  const follows = view.pane.scrollTop + view.pane.clientHeight >= view.pane.scrollHeight - 12;
   view.body.append(fresh);
   view.next = Math.max(view.next, message.first + message.lines.length);
   while (view.body.childElementCount > KEPT) {
@@ -28,7 +31,23 @@ function addLines(view, message) {
   view.start = view.next - view.body.childElementCount;
   view.tail.textContent = Object.values(message.partial).join("\n");
   describe(view);
-  if (follows) view.pane.scrollTop = view.pane.scrollHeight;
+  follow(view);
+}
+
+// Stays at the end until the reader scrolls up, and again once the reader is back there.
+function follow(view) {
+  if (view.follows) view.pane.scrollTop = view.pane.scrollHeight;
+}
+
+function watchScrolling(view) {
+  view.pane.addEventListener("scroll", () => {
+    const { scrollTop, clientHeight, scrollHeight } = view.pane;
+    if (clientHeight) view.follows = scrollTop + clientHeight >= scrollHeight - 12;
+  });
+  // What arrives before the pane is drawn has no height yet.
+  const observer = new ResizeObserver(() => follow(view));
+  observer.observe(view.pane);
+  return observer;
 }
 
 function describe(view) {
@@ -42,6 +61,7 @@ function clear(view) {
   view.tail.textContent = "";
   view.next = view.start = 0;
   view.asked = null;
+  view.follows = true;
   describe(view);
 }
 
@@ -75,7 +95,7 @@ function build(model, el) {
   pane.tabIndex = 0;
   const body = make("div", "nbflow-log-body", pane);
   const tail = make("div", "nbflow-line nbflow-log-tail", pane);
-  return { model, pane, body, tail, count, next: 0, start: 0, asked: null };
+  return { model, pane, body, tail, count, next: 0, start: 0, asked: null, follows: true };
 }
 
 function render({ model, el }) {
@@ -87,10 +107,14 @@ function render({ model, el }) {
   };
   clear(view);
   const kept = model.get("tail");
-  if (kept && kept.lines) addLines(view, { partial: {}, ...kept, first: kept.first });
+  if (kept && kept.lines) addLines(view, { ...kept, anew: true });
+  const observer = watchScrolling(view);
   model.on("msg:custom", listen);
-  model.send({ type: "ready", after: view.next });
-  return () => model.off("msg:custom", listen);
+  model.send({ type: "ready", after: 0 });
+  return () => {
+    observer.disconnect();
+    model.off("msg:custom", listen);
+  };
 }
 
 export default { render };
