@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -213,7 +214,7 @@ def test_a_file_that_cant_be_written_is_refused(
         export_frame(frame, tmp_path / "runs.xlsx")
     with pytest.raises(OutputError, match="make it first"):
         export_frame(frame, tmp_path / "nowhere" / "runs.csv")
-    monkeypatch.setattr("nbflow.api.exporting.find_spec", lambda name: None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'nbflow\[parquet\]'"):
         export_frame(frame, tmp_path / "runs.parquet")
     assert list(tmp_path.glob("runs*")) == []

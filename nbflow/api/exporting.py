@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from importlib.util import find_spec
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,11 @@ def check_target(path: str | os.PathLike[str]) -> None:
     target = Path(path)
     if target.suffix.lower() not in SUFFIXES:
         raise UsageError(f"{target}: a table of runs ends in {', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}")
-    if target.suffix.lower() == ".parquet" and find_spec("pyarrow") is None:
-        raise MissingExtraError("a Parquet file", "parquet")
+    if target.suffix.lower() == ".parquet":
+        try:
+            import_module("pyarrow")
+        except ImportError:
+            raise MissingExtraError("a Parquet file", "parquet") from None
     if not target.absolute().parent.is_dir():
         raise OutputError(f"{target}: there is no folder {target.parent}; make it first", path=str(target))
 

@@ -52,6 +52,8 @@ def clean(text: str, *, colours: bool = False) -> str:
 
 def clean_line(text: str, *, limit: int = 500) -> str:
     """*text* as one line of at most *limit* characters."""
+    if text.isprintable() and len(text) <= limit and "  " not in text and text == text.strip():
+        return text  # as most are, of the hundred thousands in a table
     line = " ".join(clean(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 

@@ -53,6 +53,8 @@ def show_value(value: Any, *, limit: int = SHOWN_VALUE) -> str:
     """A value on one line: a text as it is, a table or a figure in a few words, the rest as short JSON."""
     if isinstance(value, str):
         return clean_line(value, limit=limit)
+    if type(value) is int and -(2**63) < value < 2**63:
+        return str(value)
     from nbflow.api.results import describe_result
 
     return clean_line(describe_result(make_strict(value)), limit=limit)

@@ -27,6 +27,8 @@ COLOURS: Mapping[str, str] = {
 GAP = "  "
 NARROWEST = 12
 """Columns that a column keeps, however narrow the terminal is."""
+_BLOCK = 500
+"""Rows written at once."""
 
 
 def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
@@ -36,14 +38,18 @@ def write_table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     if is_terminal(sys.stdout):
         widths = _fit(widths, shutil.get_terminal_size().columns)
     write_line(paint(_join(headers, widths), bold=True))
-    for row in cells:
-        columns = [list(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)]
-        for line in zip_longest(*columns, fillvalue=""):
-            write_line(_join(line, widths))
+    for start in range(0, len(cells), _BLOCK):
+        lines: list[str] = []
+        for row in cells[start : start + _BLOCK]:
+            columns = [list(_wrap(cell, width)) for cell, width in zip(row, widths, strict=True)]
+            lines += (_join(line, widths) for line in zip_longest(*columns, fillvalue=""))
+        write_line("\n".join(lines))
 
 
 def _clean_cell(text: str) -> str:
     """One line, behind the lines that join it to its parent in a tree."""
+    if text[:1].isalnum():
+        return clean_line(text)
     lead = len(text) - len(text.lstrip("│├└─ "))
     return text[:lead] + clean_line(text[lead:])
 
