@@ -360,6 +360,8 @@ class Dispatcher:
         """End what is tied to us, and say goodbye."""
         with suppress(NbflowError):
             if not self.record.serves_all:
+                if self._root_id is not None:
+                    self._cancel_children()
                 self._end_active()
                 self._recover()
                 self._end_active()
@@ -367,6 +369,13 @@ class Dispatcher:
         self._engine.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
+
+    def _cancel_children(self) -> None:
+        """The notebook whose kernel this is ends before them: that is no crash of theirs."""
+        with self._changed:
+            left = sorted(self._expected)
+        if left:
+            self._store.request_cancel(left, reason="parent", now=datetime.now(UTC))
 
     def _end_active(self) -> None:
         for attempt in self._active.values():

@@ -9,6 +9,7 @@
     ├── NotebookError          the notebook can't be read, or isn't one
     ├── OutputError            the output path can't be used
     ├── ParameterError         values that the flow's declaration refuses; carries every fault of the call
+    │   └── RowError           rows of a backfill that it refuses; carries the faults with the rows' numbers
     ├── NotFoundError          no such flow, run or key
     ├── ConflictError          the store already holds something else under that name, or a state forbids it
     ├── KernelError            the kernel is unknown or could not start
@@ -98,6 +99,40 @@ class ParameterError(NbflowError):
         if self.hint and len(lines) < self.SHOWN:
             lines.append(self.hint)
         return "\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFault:
+    """One thing wrong with a row of a backfill, or with several rows alike."""
+
+    row: int
+    """From 1; the first that has it."""
+    rows: int = 1
+    """How many have it."""
+    fault: Fault
+
+    def __str__(self) -> str:
+        more = f" and {self.rows - 1:,} more" if self.rows > 1 else ""
+        return f"row {self.row}{more}: {self.fault}"
+
+
+class RowError(ParameterError):
+    """Rows of a backfill that can't be run; nothing was recorded."""
+
+    SHOWN = 20
+
+    def __init__(self, row_faults: Sequence[RowFault], *, count: int, total: int) -> None:
+        """*row_faults*: the first ones in the rows' order; *count*: how many rows are refused, of *total*."""
+        self.row_faults = tuple(row_faults)
+        self.count = count
+        self.total = total
+        super().__init__([each.fault for each in row_faults])
+
+    def _text(self) -> str:
+        lines = [str(each) for each in self.row_faults[: self.SHOWN]]
+        noun = "row is" if self.count == 1 else "rows are"
+        more = f" (the first {len(lines)} faults)" if len(self.row_faults) > len(lines) else ""
+        return "\n".join([f"{self.count:,} of {self.total:,} {noun} refused, nothing was recorded{more}:", *lines])
 
 
 class NotFoundError(NbflowError):

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self
 
 from nbflow.api.listing import Runs
 from nbflow.api.run import Run
-from nbflow.api.session import find_parent, get_project, slot_released
+from nbflow.api.session import get_project, slot_released
 from nbflow.backfilling import BackfillRecord, BackfillState, Snapshot
 from nbflow.errors import UsageError
 from nbflow.lifecycle import RunState
@@ -17,19 +17,6 @@ from nbflow.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from nbflow.api.flow import Flow
-
-_SETTINGS = (
-    "max_active_runs",
-    "max_failures",
-    "run_backwards",
-    "reprocess_behavior",
-    "skip_completed",
-    "name",
-    "tags",
-    "priority",
-)
 
 
 class Backfill:
@@ -114,7 +101,9 @@ class Backfill:
         except KeyboardInterrupt as interrupt:
             snapshot = backfills.interrupt(self.id, reason="SIGINT")
             if snapshot.state is BackfillState.INTERRUPTED:
-                interrupt.add_note(f"{snapshot.total - snapshot.succeeded} rows are left: nbflow backfill resume {self.id}")
+                interrupt.add_note(
+                    f"{snapshot.total - snapshot.succeeded} rows are left: nbflow backfill resume {self.id}"
+                )
             raise
         return self
 
@@ -174,32 +163,3 @@ def get_backfill(backfill_id: str) -> Backfill:
     """The backfill of that id, name or beginning of an id. Raises NotFoundError."""
     project = get_project()
     return Backfill(project.backfills.get(backfill_id), project)
-
-
-def start_backfill(
-    flow: Flow,
-    values: Mapping[str, Any],
-    rows: Any,
-    exclude: Iterable[Mapping[str, Any]] | Callable[[Mapping[str, Any]], object] | None,
-    settings: Mapping[str, Any],
-    *,
-    dry_run: bool,
-) -> Any:
-    """See :meth:`Flow.backfill`: the plan for a dry run, else the backfill."""
-    options = flow.call_options
-    tags = settings.get("tags", ())
-    chosen = {**settings, "tags": (*options.tags, *((tags,) if isinstance(tags, str) else tags))}
-    chosen["skip_completed"] = settings.get("skip_completed", False) or options.skip_completed
-    outcome = flow.project.backfills.create(
-        flow.loaded,
-        values,
-        rows=rows,
-        exclude=exclude,
-        options=options.run,
-        run_name=options.name,
-        parent=find_parent(),
-        dry_run=dry_run,
-        detach=options.detach,
-        **chosen,
-    )
-    return outcome if dry_run else Backfill(outcome.backfill, flow.project, message=outcome.message)

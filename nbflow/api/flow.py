@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -19,9 +19,12 @@ from nbflow.project import LoadedFlow, Project
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from nbflow.api.backfills import Backfill
     from nbflow.api.listing import Runs
     from nbflow.api.schedules import Schedule
+    from nbflow.backfilling import BackfillPlan
     from nbflow.parameters import Declaration
+    from nbflow.project.rows import Exclude
     from nbflow.scheduling import Cron, Every
 
 
@@ -138,7 +141,12 @@ class Flow:
 
         Raises ParameterError with every fault of the values; nothing is started then.
         """
-        options = self._options
+        options, parent = self._options, find_parent()
+        if options.detach and parent is not None:
+            raise UsageError(
+                "option detach: what a notebook starts ends with its run, so that nothing is left behind\n"
+                "leave detach out (the run ends when its children have), or start the other run from outside"
+            )
         record = self._project.submit(
             self._loaded,
             {**(parameters or {}), **values},
@@ -147,7 +155,7 @@ class Flow:
             tags=options.tags,
             skip_completed=options.skip_completed,
             detach=options.detach,
-            parent=find_parent(),
+            parent=parent,
         )
         return Run(record, self._project)
 
@@ -174,6 +182,9 @@ class Flow:
         raise_on_failure: bool = True,
     ) -> Runs:
         """One run for each mapping of values, at most *max_workers* of them submitted at a time; all of them, ended.
+
+        All values are checked before the first run begins. Ctrl-C cancels the runs. With *stream_logs* their lines appear
+        here, each marked with its run.
 
         >>> report.map([{"region": "EU"}, {"region": "US"}], max_workers=2).to_frame()    # doctest: +SKIP
         """
@@ -221,6 +232,111 @@ class Flow:
             **chosen,
         )
         return Schedule(made, self._project)
+
+    def backfill(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        rows: Any = None,
+        exclude: Exclude = None,
+        max_active_runs: int = 4,
+        max_failures: int | None = None,
+        run_backwards: bool = False,
+        reprocess_behavior: str = "none",
+        skip_completed: bool = False,
+        name: str | None = None,
+        tags: Sequence[str] = (),
+        priority: int = 0,
+        wait: bool = True,
+        **axes: Any,
+    ) -> Backfill:
+        """One run for each row of values, and wait for the end of all; what failed is in the table, and raises nothing.
+
+        >>> report.backfill(day=nbflow.date_range("2026-01-01", "2026-12-31"), region=["EU", "US"])     # doctest: +SKIP
+        >>> report.backfill(rows="customers.csv", exclude=[{"region": "US"}], max_failures=10)          # doctest: +SKIP
+
+        A list, tuple, range, array or iterator is an axis, anything else a value of all rows; the rows are the product of the
+        axes. *rows* (a CSV, JSON lines or Parquet file, a DataFrame, or mappings) is a table whose rows are combined with
+        them. A list as a value is an axis of one: ``[["a", "b"]]``. Names that are options here go into *values*.
+        *exclude*: mappings, each of which excludes the rows that have all its values, or a function of a row's values.
+
+        *max_active_runs* rows run at once; *max_failures*: begin no more once so many failed; *run_backwards*: the last row
+        first; *priority*: among backfills, higher first. *reprocess_behavior*, of rows whose values this flow ran with before:
+        ``"none"`` leaves them alone, ``"failed"`` runs those again that did not complete, ``"completed"`` all. The same rows
+        are no second backfill: the earlier one is returned, and goes on where it was interrupted. *skip_completed*: rows that
+        completed with this very notebook are ``skipped``. Everything else comes from :meth:`options`.
+
+        ``wait=False``, or :meth:`submit_backfill`, returns at once; rows are run as long as this process lives, or on their
+        own with ``options(detach=True)``. Ctrl-C ends the rows that run and leaves the others: :meth:`Backfill.resume`.
+        Raises RowError with the faults of all rows; nothing is recorded then.
+        """
+        from nbflow.api.backfills import Backfill
+
+        options = self._options
+        started = self._project.backfills.create(
+            self._loaded,
+            {**(values or {}), **axes},
+            rows=rows,
+            exclude=exclude,
+            detach=options.detach,
+            max_active_runs=max_active_runs,
+            max_failures=max_failures,
+            run_backwards=run_backwards,
+            reprocess_behavior=reprocess_behavior,
+            skip_completed=skip_completed or options.skip_completed,
+            name=name,
+            priority=priority,
+            **self._row_settings(tags),
+        )
+        backfill = Backfill(started.backfill, self._project, message=started.message)
+        return backfill.wait() if wait and started.goes_on else backfill
+
+    def submit_backfill(self, values: Mapping[str, Any] | None = None, /, **settings: Any) -> Backfill:
+        """:meth:`backfill` without the wait."""
+        return self.backfill(values, **{**settings, "wait": False})
+
+    def plan_backfill(
+        self,
+        values: Mapping[str, Any] | None = None,
+        /,
+        *,
+        rows: Any = None,
+        exclude: Exclude = None,
+        reprocess_behavior: str = "none",
+        skip_completed: bool = False,
+        **axes: Any,
+    ) -> BackfillPlan:
+        """A dry run: how many rows there are, the first and last of them, and what :meth:`backfill` would do with each."""
+        return self._project.backfills.plan(
+            self._loaded,
+            {**(values or {}), **axes},
+            rows=rows,
+            exclude=exclude,
+            reprocess_behavior=reprocess_behavior,
+            skip_completed=skip_completed or self._options.skip_completed,
+            **self._row_settings(()),
+        )
+
+    def _row_settings(self, tags: Sequence[str]) -> dict[str, Any]:
+        """What the options say of a backfill's runs."""
+        options = self._options
+        own = (tags,) if isinstance(tags, str) else tuple(tags)
+        return {
+            "options": options.run,
+            "run_name": options.name,
+            "tags": (*options.tags, *own),
+            "parent": find_parent(),
+        }
+
+    @property
+    def max_runs(self) -> int | None:
+        """How many runs of the flow may go on at once, whoever submitted them; None for any number. May be set."""
+        return self._project.list_flow_limits().get(self._loaded.reference)
+
+    @max_runs.setter
+    def max_runs(self, limit: int | None) -> None:
+        self._project.set_flow_limit(self._loaded.reference, limit)
 
     def __repr__(self) -> str:
         parameters = ", ".join(f"{p.name}: {p.type_text}" for p in self.parameters)

@@ -43,7 +43,9 @@ def date_range(
     if not times:
         raise UsageError(f"date range {start} to {end}, step {step}: no date lies in it; does it end before it starts?")
     if len(times) > MAX_VALUES:
-        raise UsageError(f"date range {start} to {end}, step {step}: more than {MAX_VALUES:,} values; take a longer step")
+        raise UsageError(
+            f"date range {start} to {end}, step {step}: more than {MAX_VALUES:,} values; take a longer step"
+        )
     if all(moment.tzinfo is None and moment.time() == time() for moment in times):
         return [moment.date() for moment in times]
     return times

@@ -183,6 +183,14 @@ class Project:
     def remove_flow(self, project: str, name: str) -> None:
         self.store.remove_flow(project, name)
 
+    def list_flow_limits(self) -> dict[str, int]:
+        """How many runs of a flow may go on at once, by its full name or path, where that is limited."""
+        return self.store.list_flow_limits()
+
+    def set_flow_limit(self, flow: str, limit: int | None) -> None:
+        """At most *limit* runs of the flow (full name or absolute path) at once; None lifts it. Raises UsageError."""
+        self.store.set_flow_limit(flow, limit)
+
     # -- runs -----------------------------------------------------------------------------------------------------
 
     def submit(
@@ -428,6 +436,7 @@ class Project:
         name: str | None = None,
         tags: Sequence[str] | None = None,
         detach: bool = False,
+        parent: Parent | None = None,
         new_id: str | None = None,
     ) -> RunRecord:
         """A new run of the same notebook with the same values, some of them replaced."""
@@ -444,6 +453,7 @@ class Project:
             name=name,
             tags=run.tags if tags is None else tags,
             detach=detach,
+            parent=parent,
             run_id=new_id,
         )
 

@@ -26,7 +26,7 @@ def check_values(declaration: Declaration, given: Mapping[str, Any], moment: Mom
     Tokens are checked with what they stand for at *moment*, and as they are before the first success.
     """
     faults = find_faults(given)
-    kept, secret_faults = _keep_references(declaration, given)
+    kept, secret_faults = keep_references(declaration, given)
     faults += secret_faults
     refused = {fault.parameter for fault in faults}
     sound = {name: value for name, value in kept.items() if name not in refused}
@@ -60,14 +60,17 @@ def resolve_values(declaration: Declaration, parameters: Mapping[str, Any], mome
 
 
 def find_secrets(store: Store, run: RunRecord) -> dict[str, str]:
-    """The secrets of a schedule's run, read now from where the schedule's references point. Raises ParameterError."""
+    """The secrets of a run of a schedule or backfill, read now from where the references point. Raises ParameterError."""
     masked = [name for name, value in run.parameters.items() if value == MASK]
-    if run.schedule_id is None or not masked:
+    if (run.schedule_id is None and run.backfill_id is None) or not masked:
         return {}
     try:
-        references = store.get_schedule(run.schedule_id).parameters
+        if run.backfill_id is not None:
+            references = store.get_backfill(run.backfill_id).parameters
+        else:
+            references = store.get_schedule(run.schedule_id or "").parameters
     except NotFoundError:
-        message = "its reference was kept in the schedule, which was removed"
+        message = "its reference was kept in the schedule or backfill, which was removed"
         raise ParameterError([Fault(parameter=masked[0], rule="secret", message=message)]) from None
     return read_references({name: references[name] for name in masked if name in references})
 
@@ -106,14 +109,17 @@ def _is_reference(value: Any) -> bool:
     return isinstance(value, str) and value.startswith(("env:", "file:")) and len(value.partition(":")[2]) > 0
 
 
-def _keep_references(declaration: Declaration, given: Mapping[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+def keep_references(
+    declaration: Declaration, given: Mapping[str, Any], *, keeper: str = "schedule"
+) -> tuple[dict[str, Any], list[Fault]]:
+    """*given* with its secrets as references to where they are, and what is wrong with those."""
     kept, faults = dict(given), []
     for name in _list_secrets(declaration):
         if name not in given:
             continue
         value = given[name]
         if isinstance(value, Secret) or not _is_reference(value) or has_tokens(value):
-            message = "a schedule keeps no secret; give where to read it when a run starts: env:NAME or file:PATH"
+            message = f"a {keeper} keeps no secret; give where to read it when a run starts: env:NAME or file:PATH"
             faults.append(Fault(parameter=name, rule="secret", message=message))
         elif value.startswith("file:"):
             kept[name] = "file:" + os.path.abspath(os.path.expanduser(value.removeprefix("file:")))
