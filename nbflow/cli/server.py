@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
+from importlib.util import find_spec
+
 import click
 
 from nbflow.errors import MissingExtraError, UsageError
@@ -28,12 +32,8 @@ def command(port: int | None, no_browser: bool, base_url: str | None, config: tu
     stray = [word for word in config if not word.startswith("-")]
     if stray:
         raise UsageError(f"nbflow server {stray[0]}: expected options only; it serves the folder that it is started in")
-    try:
-        from nbflow.server.app import NbflowServer
-    except ModuleNotFoundError as error:
-        if (error.name or "").startswith("nbflow"):
-            raise
-        raise MissingExtraError("nbflow server", "server") from None
+    if find_spec("jupyter_server") is None:
+        raise MissingExtraError("nbflow server", "server")
     argv = list(config)
     if port is not None:
         argv.append(f"--ServerApp.port={port}")
@@ -41,5 +41,6 @@ def command(port: int | None, no_browser: bool, base_url: str | None, config: tu
         argv.append("--ServerApp.open_browser=False")
     if base_url is not None:
         argv.append(f"--ServerApp.base_url={base_url}")
-    NbflowServer.launch_instance(argv)  # type: ignore[no-untyped-call]
-    return 0
+    # The server takes the place of this process; without -P it would import what lies in the folder that it serves.
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-P", "-m", "nbflow.server", *argv])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Unicode
@@ -32,7 +32,7 @@ class NbflowServer(ExtensionApp):
     ).tag(config=True)
 
     # As for `nbflow run`, which executes the same notebooks for whoever calls it.
-    serverapp_config: ClassVar[dict[str, Any]] = {"allow_root": True}
+    serverapp_config: dict[str, Any] = {"allow_root": True}  # noqa: RUF012 - as its parent has it
 
     @classmethod
     def get_extension_package(cls) -> str:

@@ -64,7 +64,7 @@ def make_report(project: Project, run: RunRecord) -> Path:
         pass
     page.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     # In a process of its own: for seconds it would leave the others little of the interpreter.
-    command = [sys.executable, "-m", "nbflow.server.reporting", str(executed), str(page)]
+    command = [sys.executable, "-P", "-m", "nbflow.server.reporting", str(executed), str(page)]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
     except subprocess.TimeoutExpired:

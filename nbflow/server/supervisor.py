@@ -80,7 +80,7 @@ class Supervisor:
             if self._closing.is_set():
                 return None
             self._worker = subprocess.Popen(
-                [sys.executable, "-m", "nbflow.server.worker"],
+                [sys.executable, "-P", "-m", "nbflow.server.worker"],
                 stdin=subprocess.PIPE,
                 cwd=self._folder,
                 env={**environment, **to_environment(self._config)},
