@@ -1,0 +1,21 @@
+"""The web UI: pages under ``/nbflow``, whose scripts call the API. A page holds no logic of its own."""
+
+from __future__ import annotations
+
+from nbflow.server.pages.flows import FlowPage, FlowsPage, NotebookPage
+from nbflow.server.pages.handler import PageHandler
+from nbflow.server.pages.lists import PairsPage, RunsPage, SchedulesPage
+from nbflow.server.pages.runs import RunPage
+
+PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
+    (r"/nbflow/?", FlowsPage),
+    (r"/nbflow/flows/?", FlowsPage),
+    (r"/nbflow/flows/([^/]+)/([^/]+)/?", FlowPage),
+    (r"/nbflow/notebook/?", NotebookPage),
+    (r"/nbflow/runs/?", RunsPage),
+    (r"/nbflow/runs/([^/]+)/?", RunPage),
+    (r"/nbflow/schedules/?", SchedulesPage),
+    (r"/nbflow/kv/?", PairsPage),
+)
+
+__all__ = ["PAGES", "PageHandler"]
