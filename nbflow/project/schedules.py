@@ -65,6 +65,14 @@ class Schedules:
         ``options``, ``catchup``, ``catchup_limit``, ``overlap``, ``misfire_grace``, ``paused``.
         Raises ParameterError with every fault of the values, UsageError, OutputError, KernelError, ConflictError.
         """
+        made = self.prepare_new(flow, when, values, **settings)
+        self._project.store.add_schedule(replace(made, next_due=_find_first(made, made.created)))
+        return self.get(made.id)
+
+    def prepare_new(
+        self, flow: LoadedFlow, when: When, values: Mapping[str, Any] | None = None, **settings: Any
+    ) -> ScheduleRecord:
+        """What :meth:`create` would record. Raises as it does."""
         now = datetime.now(UTC)
         schedule_id = secrets.token_hex(4)
         label = flow.label.rpartition("/")[2]
@@ -76,9 +84,7 @@ class Schedules:
             created=now,
             **{**settings, "name": settings.get("name") or f"{label}-{schedule_id[:4]}"},
         )
-        made = self._check(made, flow, values or {}, now)
-        self._project.store.add_schedule(replace(made, next_due=_find_first(made, now)))
-        return self.get(schedule_id)
+        return self._check(made, flow, values or {}, now)
 
     def edit(
         self,

@@ -31,6 +31,8 @@ class NbflowServer(ExtensionApp):
         "", help="The folder below which notebooks, outputs and working directories lie; the server's root by default."
     ).tag(config=True)
 
+    static_paths = [str(Path(__file__).parent / "static")]  # noqa: RUF012 - as its parent has it
+
     # As for `nbflow run`, which executes the same notebooks for whoever calls it.
     serverapp_config: dict[str, Any] = {"allow_root": True}  # noqa: RUF012 - as its parent has it
 

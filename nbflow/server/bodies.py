@@ -202,6 +202,40 @@ class CheckRequest(Body):
     parameters: Values = Field(default_factory=dict)
 
 
+class ScheduleChange(Body):
+    """What of a schedule is to be another; what is left out stays."""
+
+    cron: Name | None = None
+    every: Annotated[str, Field(min_length=1, max_length=100)] | Annotated[float, Field(gt=0, le=LONGEST)] | None = None
+    timezone: Name | None = None
+    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    parameters: Values = Field(default_factory=dict)
+    unset: list[Name] = Field(default_factory=list)
+    starts: Time | None = None
+    ends: Time | None = None
+    catchup: Literal["none", "latest", "all"] | None = None
+    catchup_limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_read_whole)] | None = None
+    overlap: Literal["skip", "queue", "allow"] | None = None
+    misfire_grace: Seconds | None = None
+    run_name: Name | None = None
+    tags: Tags | None = None
+    options: Options | None = None
+    paused: bool | None = None
+
+
+class ScheduleRequest(ScheduleChange):
+    """A schedule: of a registered flow or of a notebook below the server's folder, by cron or by interval."""
+
+    flow: Text | None = None
+    path: Text | None = None
+
+
+class SchedulesQuery(BaseModel):
+    """Which schedules are listed."""
+
+    flow: Text | None = None
+
+
 PROJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 FlowName = Annotated[str, Field(pattern=PROJECT_PATTERN)]
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbflow.server import documents, flows, logs, monitoring, pairs, runs
+from nbflow.server import documents, flows, logs, monitoring, openapi, pairs, runs, schedules
 from nbflow.server.handlers import ApiHandler, UnknownHandler
+from nbflow.server.pages import PAGES
 
 Route = tuple[str, type[Any]]
 
 FLOW = r"flows/([^/]+)/([^/]+)"
+SCHEDULE = r"schedules/([^/]+)"
 RUN = r"runs/([^/]+)"
 
 API: tuple[tuple[str, type[ApiHandler]], ...] = (
     (r"health", monitoring.HealthHandler),
     (r"metrics", monitoring.MetricsHandler),
+    (r"openapi.json", openapi.OpenApiHandler),
     (r"flows", flows.FlowsHandler),
     (FLOW, flows.FlowHandler),
     (rf"{FLOW}/schema", flows.FlowSchemaHandler),
@@ -34,10 +37,15 @@ API: tuple[tuple[str, type[ApiHandler]], ...] = (
     (rf"{RUN}/events", logs.EventsHandler),
     (rf"{RUN}/notebook", documents.RunNotebookHandler),
     (rf"{RUN}/report", documents.RunReportHandler),
+    (r"schedules", schedules.SchedulesHandler),
+    (r"schedules/preview", schedules.SchedulePreviewHandler),
+    (SCHEDULE, schedules.ScheduleHandler),
+    (rf"{SCHEDULE}/pause", schedules.SchedulePauseHandler),
+    (rf"{SCHEDULE}/unpause", schedules.ScheduleUnpauseHandler),
+    (rf"{SCHEDULE}/run", schedules.ScheduleRunHandler),
     (r"kv", pairs.PairsHandler),
     (r"kv/(.+)", pairs.PairHandler),
 )
-PAGES: tuple[Route, ...] = ()
 
 
 def list_routes() -> list[Route]:

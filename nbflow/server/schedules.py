@@ -1,0 +1,189 @@
+"""Schedules: made, changed, paused, and what they would do."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from nbflow.errors import UsageError
+from nbflow.lifecycle import RunOptions
+from nbflow.ports import RunFilter
+from nbflow.project.loading import LoadedFlow, load_file
+from nbflow.project.templates import make_moment, resolve_values
+from nbflow.records import schedule_to_json
+from nbflow.scheduling import Cron, Every, ScheduleRecord, cron, every, next_times
+from nbflow.server.bodies import ScheduleChange, ScheduleRequest, SchedulesQuery, read, read_query
+from nbflow.server.handlers import ApiHandler
+from nbflow.server.problems import Problem
+from nbflow.server.runs import StartingHandler, find_registered
+
+if TYPE_CHECKING:
+    from nbflow.project import Project
+    from nbflow.server.service import Service
+
+PLAIN = (
+    "name",
+    "timezone",
+    "starts",
+    "ends",
+    "catchup",
+    "catchup_limit",
+    "overlap",
+    "misfire_grace",
+    "run_name",
+    "paused",
+)
+SHOWN_RUNS = 5
+SHOWN_TIMES = 5
+
+
+def show_schedule(project: Project, schedule: ScheduleRecord) -> dict[str, Any]:
+    """A schedule, its next times and its newest runs."""
+    runs = project.list_runs(RunFilter(schedule_id=schedule.id, limit=SHOWN_RUNS))
+    return schedule_to_json(schedule, runs=runs)
+
+
+def read_when(request: ScheduleChange) -> Cron | Every | None:
+    """Raises Problem, UsageError."""
+    if request.cron is not None and request.every is not None:
+        message = "give one of cron and every"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"every": message})
+    for field, read_one in (("cron", cron), ("every", every)):
+        value: Any = getattr(request, field)
+        if value is not None:
+            try:
+                return read_one(value)
+            except UsageError as error:
+                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors={field: str(error)}) from None
+    return None
+
+
+def read_settings(request: ScheduleChange, before: RunOptions) -> dict[str, Any]:
+    """The fields of a ScheduleRecord that are given."""
+    given = request.model_fields_set
+    settings = {name: getattr(request, name) for name in PLAIN if name in given}
+    settings = {name: value for name, value in settings.items() if value is not None or name in ("starts", "ends")}
+    if request.tags is not None:
+        settings["tags"] = tuple(request.tags)
+    if request.options is not None:
+        settings["options"] = request.options.over(before)
+    when = read_when(request)
+    return settings if when is None else {**settings, "when": when}
+
+
+def _find_flow(service: Service, request: ScheduleRequest) -> LoadedFlow:
+    if (request.flow is None) == (request.path is None):
+        message = "give one of flow and path"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"flow": message})
+    if request.flow is not None:
+        return find_registered(service, request.flow)
+    return load_file(service.find_notebook(str(request.path)))
+
+
+def _require_when(settings: dict[str, Any]) -> Cron | Every:
+    when: Cron | Every | None = settings.pop("when", None)
+    if when is None:
+        message = "required: cron or every"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"cron": message})
+    return when
+
+
+def _create(service: Service, request: ScheduleRequest) -> dict[str, Any]:
+    flow = _find_flow(service, request)
+    settings = read_settings(request, RunOptions())
+    when = _require_when(settings)
+    made = service.project.schedules.create(flow, when, request.parameters, **settings)
+    service.line.wake()
+    return show_schedule(service.project, made)
+
+
+def _preview(service: Service, request: ScheduleRequest) -> dict[str, Any]:
+    flow = _find_flow(service, request)
+    settings = read_settings(request, RunOptions())
+    when = _require_when(settings)
+    schedule = service.project.schedules.prepare_new(flow, when, request.parameters, **settings)
+    return {"next_times": [_show_time(schedule, flow, time) for time in next_times(schedule, _now(), SHOWN_TIMES)]}
+
+
+def _show_time(schedule: ScheduleRecord, flow: LoadedFlow, time: datetime) -> dict[str, Any]:
+    values = resolve_values(flow.declaration, schedule.parameters, make_moment(schedule, time, None))
+    return {"time": time.astimezone(schedule.zone).isoformat(), "parameters": dict(values.json)}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _edit(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
+    schedules = service.project.schedules
+    known = schedules.get(schedule_id)
+    settings = read_settings(request, known.options)
+    changed = schedules.edit(known.id, values=request.parameters, unset=request.unset, **settings)
+    service.line.wake()
+    return show_schedule(service.project, changed)
+
+
+class SchedulesHandler(ApiHandler):
+    """All schedules."""
+
+    async def get(self) -> None:
+        query = read_query(SchedulesQuery, self.read_arguments())
+        self.answer({"schedules": await self.call(_list, self.service, query.flow)})
+
+    async def post(self) -> None:
+        request = read(ScheduleRequest, self.read_json())
+        made = await self.call(_create, self.service, request)
+        self.answer(made, HTTPStatus.CREATED, headers={"Location": self.make_url(f"schedules/{made['id']}")})
+
+
+def _list(service: Service, flow: str | None) -> list[dict[str, Any]]:
+    names = () if flow is None else (flow, str(service.settings.folder / flow))
+    return [show_schedule(service.project, schedule) for schedule in service.project.schedules.find(*names)]
+
+
+class SchedulePreviewHandler(ApiHandler):
+    """When a schedule would fire, and with which values; nothing is recorded."""
+
+    async def post(self) -> None:
+        request = read(ScheduleRequest, self.read_json())
+        self.answer(await self.call(_preview, self.service, request))
+
+
+class ScheduleHandler(ApiHandler):
+    """One schedule, by its id, a beginning of it, or its name."""
+
+    async def get(self, schedule_id: str) -> None:
+        self.answer(await self.call(_show, self.project, schedule_id))
+
+    async def patch(self, schedule_id: str) -> None:
+        request = read(ScheduleChange, self.read_json())
+        self.answer(await self.call(_edit, self.service, schedule_id, request))
+
+    async def delete(self, schedule_id: str) -> None:
+        await self.call(self.project.schedules.remove, schedule_id)
+        self.answer_nothing()
+
+
+def _show(project: Project, schedule_id: str) -> dict[str, Any]:
+    return show_schedule(project, project.schedules.get(schedule_id))
+
+
+class SchedulePauseHandler(ApiHandler):
+    async def post(self, schedule_id: str) -> None:
+        paused = await self.call(self.project.schedules.pause, schedule_id)
+        self.answer(await self.call(show_schedule, self.project, paused))
+
+
+class ScheduleUnpauseHandler(ApiHandler):
+    async def post(self, schedule_id: str) -> None:
+        going = await self.call(self.project.schedules.unpause, schedule_id)
+        self.answer(await self.call(show_schedule, self.project, going))
+
+
+class ScheduleRunHandler(StartingHandler):
+    """A run with the schedule's values, now."""
+
+    async def post(self, schedule_id: str) -> None:
+        run = await self.call(self.project.schedules.run_now, schedule_id)
+        self.answer_run(run, replayed=False)
