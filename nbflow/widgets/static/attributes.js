@@ -33,12 +33,19 @@ function render({ model, el }) {
       );
     }
   };
+  // A plain key on a list, a slider or a button is meant for it; the notebook around would go to another cell, or delete one.
+  const keep = (event) => {
+    const plain = !(event.ctrlKey || event.metaKey || event.altKey);
+    if (root?.contains(event.target)) event.target.toggleAttribute("data-lm-suppress-shortcuts", plain);
+  };
   model.on("change:rules", soon);
   model.on("msg:custom", copy);
+  window.addEventListener("keydown", keep, true); // before the notebook's own listener
   find();
   model.send({ type: "ready" });
   return () => {
     observer.disconnect();
+    window.removeEventListener("keydown", keep, true);
     model.off("change:rules", soon);
     model.off("msg:custom", copy);
   };
