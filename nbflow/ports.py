@@ -157,6 +157,7 @@ class Store(Protocol):
         ended, not ready, or has ``max_failures``; what waits in lanes costs nobody else anything.
         Per-flow concurrency limits are honoured inside the same transaction (see ``set_flow_limit``), and so are *slots*:
         no more attempts than that are open and not ``waiting`` in the trees of this dispatcher's attempts and of *root_id*.
+        In the tree of *root_id* one may be claimed beside its own parents, where they alone would keep it from a slot.
         """
 
     def set_flow_limit(self, flow: str, limit: int | None) -> None:

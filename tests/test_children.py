@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,6 +34,17 @@ def started(run: Run) -> Run:
         if event.kind is EventKind.LOG:
             return run
     raise AssertionError(repr(run))
+
+
+def find_processes(home: Path) -> list[str]:
+    """What has to do with the runs of this home."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            words = (folder / "cmdline").read_bytes() + (folder / "environ").read_bytes()
+            if str(home).encode() in words and int(folder.name) != os.getpid():
+                found.append(folder.name)
+    return found
 
 
 def all_runs(project: Project) -> list[Run]:
@@ -77,7 +91,13 @@ def test_a_parent_may_take_a_failure_as_it_is(flow: Load, make_notebook: Noteboo
     make_notebook(["import sys\nif x == 1: sys.exit(3)"], parameters="x = 1", name="child.ipynb")
     code = """
 import nbflow
-runs = nbflow.flow("child.ipynb").map([{"x": 1}, {"x": 2}], max_workers=1, raise_on_failure=False)
+child = nbflow.flow("child.ipynb")
+runs = child.map([{"x": 1}, {"x": 2}], max_workers=1, raise_on_failure=False)
+for values, options in (([{"x": 1}, {"x": "no"}], {}), ([{"x": 1}], {"max_workers": 0})):
+    try:
+        child.map(values, **options)
+    except (nbflow.ParameterError, nbflow.UsageError) as error:
+        print(error)
 nbflow.record("states", [str(run.state) for run in runs])
 try:
     nbflow.wait_all(runs)
@@ -86,33 +106,81 @@ except nbflow.RunFailed as error:
 """
     run = flow(make_notebook([code], name="p.ipynb")).run()
     assert run.results["states"] == ["failed", "completed"]
+    assert len(run.children) == 2
+    assert "in call 2 of 2; none was begun" in run.logs()
+    assert "max_workers = 0: expected 1 or more" in run.logs()
     assert run.results["message"].startswith("1 of 2 runs did not complete; the first: run child-")
 
 
-def test_three_levels_under_one_slot_end_without_a_deadlock(
+def test_ten_children_three_deep_under_two_slots_end_without_a_deadlock(
     open_project: Callable[..., Project], make_notebook: NotebookFactory
 ) -> None:
-    make_notebook([CHILD], parameters="x = 1", name="leaf.ipynb")
+    make_notebook([f"{CHILD}\nprint('below', nbflow.current_run().parent.name)"], parameters="x = 1", name="leaf.ipynb")
     middle = """
 import nbflow
-runs = nbflow.flow("leaf.ipynb").options(name=f"leaf-{x}-{{x}}").map([{"x": 10 * x + n} for n in range(2)], stream_logs=True)
-nbflow.record("y", sum(run.results["y"] for run in runs))
+run = nbflow.flow("leaf.ipynb").options(name=f"leaf-{x}", stream_logs=True).run(x=10 * x)
+nbflow.record("y", run.results["y"])
 """
     make_notebook([middle], parameters="x = 1", name="middle.ipynb")
     top = """
 import nbflow
-runs = [nbflow.flow("middle.ipynb").options(name=f"middle-{n}").submit(x=n) for n in range(3)]
+runs = [nbflow.create_flow_run("middle.ipynb", parameters={"x": n}, name=f"middle-{n}") for n in range(10)]
 nbflow.wait_all(runs, stream_logs=True)
-nbflow.record("y", sum(run.results["y"] for run in runs))
+nbflow.record("y", [run.results["y"] for run in runs])
+"""
+    project = open_project(slots=2, grace=1)
+    run = Flow(project.load(make_notebook([top], name="top.ipynb")), project).run()
+    assert run.results["y"] == [20 * n for n in range(10)]
+    printed = "".join(output.text for cell in run.notebook.cells for output in cell.outputs if "text" in output)
+    for lines in (run.logs(), printed.splitlines()):
+        expected = [
+            f"middle-{n} | leaf-{n} | {what}" for n in range(10) for what in (f"child {10 * n}", f"below middle-{n}")
+        ]
+        assert sorted(lines) == sorted(expected)
+    runs = all_runs(project)
+    assert [each.record.depth for each in runs].count(2) == 10
+    assert {each.state for each in runs} == {RunState.COMPLETED}
+
+
+def test_a_parent_that_only_looks_at_its_child_does_not_keep_it_from_the_one_slot(
+    open_project: Callable[..., Project], make_notebook: NotebookFactory
+) -> None:
+    make_notebook([CHILD], parameters="x = 1", name="child.ipynb")
+    code = """
+import nbflow, time
+run = nbflow.flow("child.ipynb").submit()
+until = time.monotonic() + 60
+while not run.state.is_terminal and time.monotonic() < until:
+    time.sleep(0.05)
+nbflow.record("polled", str(run.state))
+nbflow.record("followed", [str(event.kind) for event in run.rerun(x=2).events(follow=True)][-1])
 """
     project = open_project(slots=1, grace=1)
-    run = Flow(project.load(make_notebook([top], name="top.ipynb")), project).run()
-    assert run.results["y"] == sum(2 * (10 * n + m) for n in range(3) for m in range(2))
-    lines = run.logs()
-    for n in range(3):
-        for m in range(2):
-            assert f"middle-{n} | leaf-{n}-{10 * n + m} | child {10 * n + m}" in lines
-    assert [record.depth for record in project.list_runs(RunFilter(limit=None, oldest_first=True))].count(2) == 6
+    run = Flow(project.load(make_notebook([code], name="p.ipynb")), project).run()
+    assert run.results == {"polled": "completed", "followed": "state"}
+    assert [child.given for child in run.children] == [{}, {"x": 2}]
+
+
+def test_a_run_ends_when_the_children_have_that_it_did_not_wait_for(
+    flow: Load, make_notebook: NotebookFactory, project: Project
+) -> None:
+    make_notebook(["import time\ntime.sleep(n)"], parameters="n = 0", name="child.ipynb")
+    code = "import nbflow\nchild = nbflow.flow('child.ipynb')\nrun = child.submit(n={})\n{}"
+    done = flow(make_notebook([code.format(1, "")], name="p.ipynb")).run()
+    [child] = done.children
+    assert child.state is RunState.COMPLETED
+    assert child.ended is not None
+    assert done.ended is not None
+    assert child.ended <= done.ended
+    path = make_notebook([code.format(60, "while str(run.state) == 'pending': pass\n1 / 0")], name="q.ipynb")
+    failed = flow(path).options(raise_on_failure=False).run()
+    assert failed.state is RunState.FAILED
+    assert [(child.state, child.record.message) for child in failed.children] == [
+        (RunState.CANCELLED, "cancelled (parent)")
+    ]
+    path = make_notebook(["import nbflow\nnbflow.flow('child.ipynb').options(detach=True).submit()"], name="r.ipynb")
+    with pytest.raises(RunFailed, match="ends with its run"):
+        flow(path).run()
 
 
 def test_slots_are_shared_by_a_whole_tree(open_project: Callable[..., Project], make_notebook: NotebookFactory) -> None:
@@ -147,6 +215,25 @@ def test_cancelling_a_parent_cancels_its_descendants(
     run.wait(raise_on_failure=False)
     wait_until(lambda: all(each.state.is_terminal for each in all_runs(project)), 15)
     assert [each.state for each in all_runs(project)] == [RunState.CANCELLED] * 3
+
+
+def test_a_killed_owner_leaves_no_process_and_only_true_states(
+    open_project: Callable[..., Project], make_notebook: NotebookFactory, home: Path
+) -> None:
+    make_notebook(["import time\nprint('leaf', flush=True)\ntime.sleep(60)"], name="leaf.ipynb")
+    nest = "import nbflow\nrun = nbflow.flow('{}').submit()\nprint('going on')\nrun.wait(stream_logs=True)"
+    make_notebook([nest.format("leaf.ipynb")], name="middle.ipynb")
+    path = make_notebook([nest.format("middle.ipynb")], name="top.ipynb")
+    command = [sys.executable, "-m", "nbflow", "run", str(path)]
+    with subprocess.Popen(
+        command, env={**os.environ, "NBFLOW_HOME": str(home)}, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        assert any("| leaf" in line for line in owner.stdout)
+        assert len(find_processes(home)) > 6
+        owner.kill()
+        wait_until(lambda: not find_processes(home), 2)
+    assert [run.state for run in all_runs(open_project())] == [RunState.CRASHED] * 3
 
 
 @pytest.mark.parametrize("victim", ["kernel", "runner"])
@@ -187,17 +274,63 @@ def test_a_notebook_that_runs_itself_is_stopped_and_the_cycle_named(flow: Load, 
     assert "a → b → a" in (run.failure.evalue or "")
 
 
+def test_a_map_shows_lines_while_it_goes_on(flow: Load, make_notebook: NotebookFactory) -> None:
+    # The first two go on until a line of theirs was seen.
+    code = (
+        "import time\nfrom pathlib import Path\nprint('child', x, flush=True)\nuntil = time.monotonic() + 60\n"
+        "while x < 2 and not Path('seen').exists() and time.monotonic() < until: time.sleep(0.02)"
+    )
+    make_notebook([code], parameters="x = 1", name="child.ipynb")
+    path = make_notebook(
+        [
+            "import nbflow\nnbflow.flow('child.ipynb').map([{'x': n} for n in range(4)], max_workers=2, stream_logs=True)"
+        ],
+        name="p.ipynb",
+    )
+    run = flow(path).submit()
+    for event in run.events(follow=True):
+        if event.kind is EventKind.LOG and any(line.endswith("child 0") for line in event.data["lines"]):
+            assert len(run.children) == 2
+            (path.parent / "seen").touch()
+    assert run.state is RunState.COMPLETED
+    assert [line.split(" | ")[1] for line in sorted(run.logs(), key=lambda line: line[-1])] == [
+        f"child {n}" for n in range(4)
+    ]
+
+
+def test_a_parents_kernel_gets_its_fork_server_from_its_own_guardian(
+    flow: Load, make_notebook: NotebookFactory
+) -> None:
+    make_notebook(["import os\nprint(os.environ.get('COLOUR'))"], name="child.ipynb")
+    code = """
+import nbflow, os
+from pathlib import Path
+child = nbflow.flow("child.ipynb")
+child.options(stream_logs=True, name="as it is").run()
+def find_servers():
+    names = [each.name for each in Path("/proc").glob("[0-9]*") if b"nbflow-fork-server" in (each / "cmdline").read_bytes()]
+    return [int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]) for name in names]
+nbflow.record("forked", find_servers().count(os.getppid()))
+os.environ["COLOUR"] = "red"
+child.options(stream_logs=True, name="changed").run()
+nbflow.record("executed", find_servers().count(os.getpid()))
+"""
+    run = flow(make_notebook([code], name="p.ipynb")).run()
+    assert run.results == {"forked": 1, "executed": 1}
+    assert run.logs() == ["as it is | None", "changed | red"]
+
+
 def test_children_may_be_started_from_threads_and_asyncio_cells(flow: Load, make_notebook: NotebookFactory) -> None:
     make_notebook([CHILD], parameters="x = 1", name="child.ipynb")
     cells = [
         "import nbflow, asyncio\nchild = nbflow.flow('child.ipynb')",
-        "runs = await asyncio.gather(*(child.submit(x=n).wait_async() for n in range(2)))\n"
+        "runs = await asyncio.gather(child.submit(x=0).wait_async(), child.submit(x=1), child.submit(x=2))\n"
         "nbflow.record('a', [run.results['y'] for run in runs])",
         "from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(2) as pool:\n"
         "    runs = list(pool.map(lambda n: child.run(x=n), range(2)))\n"
         "nbflow.record('b', [run.results['y'] for run in runs])",
     ]
-    assert flow(make_notebook(cells, name="p.ipynb")).run().results == {"a": [0, 2], "b": [0, 2]}
+    assert flow(make_notebook(cells, name="p.ipynb")).run().results == {"a": [0, 2, 4], "b": [0, 2]}
 
 
 def test_waiting_for_many_from_plain_python(
@@ -208,8 +341,11 @@ def test_waiting_for_many_from_plain_python(
     assert [run.results["y"] for run in runs] == [0, 2, 4]
     assert sorted(capsys.readouterr().out.splitlines()) == [f"run {n} | child {n}" for n in range(3)]
     slow = flow(make_notebook(["import time; time.sleep(60)"], name="slow.ipynb")).submit()
-    with pytest.raises(WaitTimeout, match="it goes on"):
-        slow.wait(0.1)
+    for stream_logs in (False, True):
+        with pytest.raises(WaitTimeout, match=r"still (pending|running) after 0.1 s; it goes on"):
+            slow.wait(0.1, stream_logs=stream_logs)
+        with pytest.raises(WaitTimeout, match=r"1 of 4 runs have not ended after 0.1 s"):
+            wait_all([*runs, slow], stream_logs=stream_logs, timeout=0.1)
     slow.cancel()
     results: list[Run] = []
     thread = threading.Thread(target=lambda: results.append(slow.wait(raise_on_failure=False)))

@@ -15,6 +15,7 @@ from nbflow.lifecycle import FailureKind, RunState
 from nbflow.ports import RunFilter
 from nbflow.project import Project
 from tests.conftest import NotebookFactory
+from tests.project_fixtures import OpenProject
 
 pytestmark = pytest.mark.kernel
 Load = Callable[[Path], Flow]
@@ -175,6 +176,12 @@ def test_the_executed_notebook_goes_where_the_template_says(
         target.options(output=tmp_path / "missing" / "o.ipynb").run(day="2026-01-31")
     with pytest.raises(OutputError):
         target.options(output=target.path).run(day="2026-01-31")
+
+
+def test_the_ordinary_launcher_serves_as_well(open_project: OpenProject, make_notebook: NotebookFactory) -> None:
+    project = open_project(fork_server="false")
+    path = make_notebook(["print(x)"], parameters="x = 1")
+    assert Flow(project.load(path), project).run(x=3).logs() == ["3"]
 
 
 def test_the_kernel_works_in_the_notebooks_folder(flow: Load, make_notebook: NotebookFactory, tmp_path: Path) -> None:

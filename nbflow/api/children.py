@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nbflow.api.flow import Flow, flow
 from nbflow.api.listing import Runs
 from nbflow.api.run import Run
 from nbflow.api.session import get_project, slot_released
-from nbflow.api.streaming import stream_runs
-from nbflow.errors import RunError, WaitTimeout
+from nbflow.api.streaming import LogStream, stream_runs
+from nbflow.errors import ParameterError, RunError, UsageError, WaitTimeout
+
+LOOK_AGAIN = 0.1
 
 
 def create_flow_run(
@@ -32,37 +36,49 @@ def wait_for_flow_run(
 
     Raises RunError unless it completed, with *raise_final_state*; WaitTimeout after *timeout* seconds.
     """
-    if isinstance(run, str):
-        project = get_project()
-        run = Run(project.get_run(run), project)
-    return run.wait(timeout, stream_logs=stream_logs, raise_on_failure=raise_final_state)
+    return _find(run).wait(timeout, stream_logs=stream_logs, raise_on_failure=raise_final_state)
 
 
 def wait_all(
-    runs: Iterable[Run],
+    runs: Iterable[Run | str],
     *,
     stream_logs: bool = False,
     raise_on_failure: bool = True,
     timeout: float | None = None,
 ) -> Runs:
-    """Wait until every one of *runs* has ended; with *stream_logs* their lines appear here, each marked with its run.
+    """Wait until every one of *runs* (or ids of runs) has ended; with *stream_logs* their lines appear here, each marked
+    with its run.
 
     Raises the RunError of the first that did not complete, once all have ended, naming how many there are; WaitTimeout
     after *timeout* seconds in all.
     """
-    waited = Runs(runs)
+    waited = Runs(map(_find, runs))
     if not waited:
         return waited
+    deadline = None if timeout is None else time.monotonic() + timeout
     project = waited[0].project
     with slot_released(project):
         if stream_logs:
-            stream_runs(project, [run.record for run in waited], timeout=timeout)
+            stream_runs(project, [run.record for run in waited], deadline=deadline)
         for run in waited:
-            run.wait(timeout, raise_on_failure=False)
+            left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+            try:
+                run.wait(left, raise_on_failure=False)
+            except WaitTimeout as error:
+                going_on = sum(not each.state.is_terminal for each in waited)
+                text = f"{going_on} of {len(waited)} runs have not ended after {timeout:g} s; they go on"
+                raise WaitTimeout(text, run_id=error.run_id) from None
     failed = [run for run in waited if not run.state.is_success]
     if failed and raise_on_failure:
         raise _join_errors(failed, len(waited))
     return waited
+
+
+def _find(run: Run | str) -> Run:
+    if isinstance(run, Run):
+        return run
+    project = get_project()
+    return Run(project.get_run(run), project)
 
 
 def _join_errors(failed: Sequence[Run], total: int) -> RunError:
@@ -81,25 +97,61 @@ def map_flow(
     raise_on_failure: bool,
 ) -> Runs:
     """See :meth:`Flow.map`."""
+    if max_workers < 1:
+        raise UsageError(f"max_workers = {max_workers}: expected 1 or more")
+    checked = _check_all(target, values)
+    stream = LogStream(target.project) if stream_logs else None
     runs: list[Run] = []
-    open_runs: list[Run] = []
+    try:
+        _submit_all(target, checked, runs, max_workers, stream)
+        with slot_released(target.project):
+            while stream is not None and stream.left:
+                stream.turn()
+        return wait_all(runs, raise_on_failure=raise_on_failure)
+    except KeyboardInterrupt:
+        for run in runs:
+            run.cancel()
+        raise
+
+
+def _check_all(target: Flow, values: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Every call is checked before the first one begins."""
+    checked = list(values)
+    for index, each in enumerate(checked):
+        try:
+            target.declaration.validate(each)
+        except ParameterError as error:
+            hint = f"in call {index + 1} of {len(checked)}; none was begun"
+            raise ParameterError(error.faults, hint=hint) from None
+    return checked
+
+
+def _submit_all(
+    target: Flow, values: Iterable[Mapping[str, Any]], runs: list[Run], max_workers: int, stream: LogStream | None
+) -> None:
+    """Submit a run for each of *values* and add it to *runs*, as soon as fewer than *max_workers* go on."""
+    going_on: list[Run] = []
     for each in values:
-        while len(open_runs) >= max_workers:
-            open_runs = _wait_for_one(open_runs)
+        while len(going_on) >= max_workers:
+            going_on = _wait_for_one(going_on, stream)
         run = target.submit(each)
         runs.append(run)
-        open_runs.append(run)
-    return wait_all(runs, stream_logs=stream_logs, raise_on_failure=raise_on_failure)
+        going_on.append(run)
+        if stream is not None:
+            stream.add(run.record)
 
 
-def _wait_for_one(runs: list[Run]) -> list[Run]:
+def _wait_for_one(runs: list[Run], stream: LogStream | None) -> list[Run]:
     """The runs that are still going on, once one has ended."""
     with slot_released(runs[0].project):
         while True:
             left = [run for run in runs if not run.state.is_terminal]
             if len(left) < len(runs):
                 return left
-            try:
-                runs[0].project.wait(left[0].id, timeout=0.1)
-            except WaitTimeout:
-                continue
+            if stream is None:
+                with suppress(WaitTimeout):
+                    runs[0].project.wait(left[0].id, timeout=LOOK_AGAIN)
+            else:
+                until = time.monotonic() + LOOK_AGAIN
+                while time.monotonic() < until:
+                    stream.turn()

@@ -10,9 +10,12 @@ import os
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nbflow.parameters.values import loads_exact
+
+if TYPE_CHECKING:
+    from nbflow.api.run import Run
 
 RESULT_MIME = "application/vnd.nbflow.result+json"
 CONTROL_MIME = "application/vnd.nbflow.control+json"
@@ -32,6 +35,17 @@ class CurrentRun:
         self.tags: tuple[str, ...] = tuple(context.get("tags", ()))
         self.parameters: dict[str, Any] = dict(context.get("parameters", {}))
         """The values passed to the run, in their JSON form; secrets as ``"********"``."""
+
+    @property
+    def parent(self) -> Run | None:
+        """The run whose notebook submitted this one; its state, values and results as they are now."""
+        if self.parent_id is None:
+            return None
+        from nbflow.api.run import Run
+        from nbflow.api.session import get_project
+
+        project = get_project()
+        return Run(project.get_run(self.parent_id), project)
 
     @cached_property
     def scheduled_time(self) -> datetime | None:

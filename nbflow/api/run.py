@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Generator, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Self
 
 from nbflow.api.results import Results, restore_results
-from nbflow.api.session import slot_released
+from nbflow.api.session import find_parent, slot_released
 from nbflow.api.streaming import stream_runs
-from nbflow.errors import NotFoundError, RunCancelled, RunCrashed, RunError, RunFailed, RunTimedOut
+from nbflow.errors import NotFoundError, RunCancelled, RunCrashed, RunError, RunFailed, RunTimedOut, WaitTimeout
 from nbflow.events import Event, EventKind
 from nbflow.lifecycle import Failure, RunRecord, RunState
 from nbflow.ports import RunFilter
@@ -149,8 +150,12 @@ class Run:
     def events(self, *, after: str | None = None, follow: bool = False) -> Iterator[Event]:
         """What happened, behind the token *after*; with *follow* also what happens, until the run's end."""
         if follow:
-            return self._project.watch(self.id, after=after)
+            return self._follow(after)
         return iter(self._project.read_events(self.id, after=after))
+
+    def _follow(self, after: str | None) -> Iterator[Event]:
+        with slot_released(self._project):
+            yield from self._project.watch(self.id, after=after)
 
     def logs(self, *, stream: str | None = None) -> Log:
         """The lines printed so far: of ``stdout``, ``stderr`` or ``nbflow``, or of all. Progress bars in their last form."""
@@ -172,13 +177,17 @@ class Run:
 
         Raises RunError unless it completed (or *raise_on_failure* is false), and WaitTimeout when it goes on.
         """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        left = timeout
         try:
             with slot_released(self._project):
                 if stream_logs:
-                    stream_runs(self._project, [self._record], timeout=timeout)
-                self._record = self._project.wait(
-                    self.id, timeout=0.0 if stream_logs and timeout is not None else timeout
-                )
+                    stream_runs(self._project, [self._record], deadline=deadline)
+                    left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+                self._record = self._project.wait(self.id, timeout=left)
+        except WaitTimeout:
+            text = f"run {self.id} is still {self.state} after {timeout:g} s; it goes on"
+            raise WaitTimeout(text, run_id=self.id) from None
         except KeyboardInterrupt:
             if cancel_on_interrupt:
                 self._project.cancel(self.id, reason="SIGINT")
@@ -191,6 +200,10 @@ class Run:
     async def wait_async(self, timeout: float | None = None, **options: Any) -> Self:
         """:meth:`wait` without blocking the event loop of an asyncio cell."""
         return await asyncio.to_thread(self.wait, timeout, **options)
+
+    def __await__(self) -> Generator[Any, None, Self]:
+        """In an asyncio cell: ``await run``, or many at once by ``await asyncio.gather(*runs)``."""
+        return self.wait_async().__await__()
 
     def to_error(self) -> RunError:
         """The error that stands for the end of a run that did not complete."""
@@ -230,7 +243,8 @@ class Run:
 
     def rerun(self, parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
         """A new run of the same notebook with the same values, but for those given here."""
-        return Run(self._project.rerun(self.id, {**(parameters or {}), **values}), self._project)
+        again = self._project.rerun(self.id, {**(parameters or {}), **values}, parent=find_parent())
+        return Run(again, self._project)
 
     def __repr__(self) -> str:
         record = self.record

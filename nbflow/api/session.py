@@ -61,6 +61,21 @@ def find_parent() -> Parent | None:
     return Parent(id=context["id"], root_id=context["root_id"], depth=context["depth"])
 
 
+def wait_for_children() -> None:
+    """At the end of a notebook: until the runs have ended that it submitted and did not wait for; they would end with it."""
+    from nbflow.lifecycle import ACTIVE, WAITING
+    from nbflow.ports import RunFilter
+
+    context = read_context()
+    if context is None:
+        return
+    project = get_project()
+    going_on = RunFilter(parent_id=context["id"], states=(*WAITING, *ACTIVE), limit=None)
+    for child in project.list_runs(going_on):
+        with slot_released(project):
+            project.wait(child.id)
+
+
 class _Waiting:
     """How many waits go on in this process: the notebook's slot is free while there is one."""
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from nbflow.events import Event, EventKind
 from nbflow.lifecycle import RunRecord
@@ -14,42 +15,73 @@ PAUSE = 0.02
 STATE_PAUSE = 0.2
 
 
-def stream_runs(project: Project, runs: Sequence[RunRecord], *, timeout: float | None = None) -> None:
-    """Print the lines of *runs* as they come, each marked with its run's name, until all have ended.
+class LogStream:
+    """Prints the lines of runs as they come, each marked with its run's name.
 
-    Whole lines only, so that those of several runs don't mix; ends early after *timeout* seconds.
+    Whole lines only, so that those of several runs don't mix.
     """
-    deadline = None if timeout is None else time.monotonic() + timeout
-    tokens: dict[str, str | None] = {run.id: None for run in runs}
-    names = {run.id: run.name for run in runs}
-    looked = 0.0
-    ended: set[str] = set()
-    while tokens:
-        told = False
-        for run_id in list(tokens):
-            for event in project.read_events(run_id, after=tokens[run_id]):
-                tokens[run_id], told = event.token, True
-                if event.kind is EventKind.RENAMED:
-                    names[run_id] = event.data["name"]
-                print_event(event, names[run_id])
-            # What had ended before its journal was read to the end has nothing more to tell.
-            if run_id in ended:
-                del tokens[run_id]
-        if deadline is not None and time.monotonic() > deadline:
-            return
-        if time.monotonic() - looked > STATE_PAUSE:
-            looked = time.monotonic()
-            ended = {run_id for run_id in tokens if project.get_run(run_id).state.is_terminal}
-        if not told and not ended:
+
+    def __init__(self, project: Project, runs: Iterable[RunRecord] = ()) -> None:
+        self._project = project
+        self._open: dict[str, RunRecord] = {}
+        self._tokens: dict[str, str | None] = {}
+        self._names: dict[str, str] = {}
+        self._looked = 0.0
+        for run in runs:
+            self.add(run)
+
+    def add(self, run: RunRecord) -> None:
+        """One more run to follow."""
+        self._open[run.id], self._tokens[run.id], self._names[run.id] = run, None, run.name
+
+    @property
+    def left(self) -> list[str]:
+        """Ids of the runs that have not ended, or whose lines were not all printed."""
+        return list(self._open)
+
+    def turn(self) -> None:
+        """Print what there is; where there is nothing, pause for a moment."""
+        if time.monotonic() - self._looked > STATE_PAUSE:
+            self._looked = time.monotonic()
+            for run_id in self._open:
+                self._open[run_id] = self._project.get_run(run_id)
+        told = [self._print_news(run) for run in list(self._open.values())]
+        # What had ended before its journal was read to the end has nothing more to tell.
+        ended = [run_id for run_id, run in self._open.items() if run.state.is_terminal]
+        for run_id in ended:
+            del self._open[run_id]
+        if not any(told) and not ended:
             time.sleep(PAUSE)
+
+    def _print_news(self, run: RunRecord) -> bool:
+        from nbflow.project.watching import read_events
+
+        # An attempt may have begun since the run was looked at.
+        known = run if run.state.is_terminal else replace(run, attempts=run.attempts + 1)
+        told = False
+        for event in read_events(self._project.config.home, known, after=self._tokens[run.id]):
+            self._tokens[run.id], told = event.token, True
+            if event.kind is EventKind.RENAMED:
+                self._names[run.id] = event.data["name"]
+            print_event(event, self._names[run.id])
+        return told
+
+
+def stream_runs(project: Project, runs: Sequence[RunRecord], *, deadline: float | None = None) -> None:
+    """Print the lines of *runs* until all have ended, or until the *deadline* of the monotonic clock."""
+    stream = LogStream(project, runs)
+    while stream.left and (deadline is None or time.monotonic() < deadline):
+        stream.turn()
 
 
 def print_event(event: Event, name: str) -> None:
     """Print what the event has to say, each line marked with the run's name."""
     if event.kind is EventKind.LOG:
         file = sys.stderr if event.data["stream"] == "stderr" else sys.stdout
-        for line in event.data["lines"]:
-            print(f"{name} | {line}", file=file, flush=True)
+        lines = event.data["lines"]
     elif event.kind is EventKind.OUTPUT and event.data["mime"] == "text/plain":
-        for line in event.data["text"].splitlines():
-            print(f"{name} | {line}", flush=True)
+        file, lines = sys.stdout, event.data["text"].splitlines()
+    else:
+        return
+    if lines:
+        print("\n".join(f"{name} | {line}" for line in lines), file=file, flush=True)

@@ -57,6 +57,9 @@ HIDDEN = (
 )
 """The values of secret parameters that the notebook gets for itself, from its environment say."""
 
+CHILDREN = "getattr(__import__('sys').modules.get('nbflow.api.session'), 'wait_for_children', bool)() and None"
+"""What a run has left to do behind its last cell, where the notebook has submitted runs."""
+
 
 class Stop(Exception):
     """Somebody wants the execution to end: a signal, or the end of the process it belongs to."""
@@ -84,6 +87,9 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._answers: dict[str, Any] = {}
         self._is_set_up = False
         self._number = 0
+        self._last = max(
+            (index for index, cell in enumerate(self.nb.cells) if self._is_for_executing(cell)), default=-1
+        )
 
     # -- the whole notebook ---------------------------------------------------------------------------------------
 
@@ -162,7 +168,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 EventKind.CELL_FINISHED, {"index": index, "number": self._number, "status": "skipped", "duration": 0.0}
             )
             return True
-        if not self._is_set_up and not self._find_questions(index):
+        if not self._is_set_up and index not in session.declaring:
             await self._execute_silently(SET_UP)
             self._is_set_up = True
         manager.cell_start(cell, index)
@@ -188,6 +194,10 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             session.saver.mark_dirty(index)
             session.saver.request()
         return go_on
+
+    def _is_for_executing(self, cell: Any) -> bool:
+        skipped = self.skip_cells_with_tag in cell.metadata.get("tags", [])
+        return cell.cell_type == "code" and bool(cell.source.strip()) and not skipped
 
     async def _execute_one(self, cell: Any, index: int) -> bool:
         """Send the cell and wait for its end, whatever that is; whether to go on."""
@@ -267,13 +277,15 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         return _parse_answer(reply.get("user_expressions") or {})
 
     def _find_questions(self, index: int) -> dict[str, str] | None:
-        """What is asked together with the cells that set parameters, to spare questions of their own."""
+        """What is asked together with the cells that set parameters, and with the last, to spare questions of their own."""
         session = self.session
         asked = {}
         if not self._is_set_up and index in session.declaring:
             asked["set_up"] = SET_UP
         if index == session.declared_until and session.readback and not session.secrets_source and not session.hidden:
             asked["values"] = session.readback
+        if index == self._last and self._speaks_python():
+            asked["children"] = CHILDREN
         return asked or None
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
 from nbflow.stores.lanes import count_room, find_open_lanes, take_from_lane
@@ -36,12 +36,12 @@ class Claiming(Section):
             return []
         if slots is not None:
             with self._database.read() as connection:  # most often there is none: that must not take the write lock
-                if _count_busy(connection, dispatcher_id, root_id) >= slots:
+                if _find_room(connection, dispatcher_id, root_id, slots) < 1:
                     return []
         with self._database.write() as connection:
             if slots is not None:
                 queue_up(connection, _SLOT_QUEUE)
-                limit = min(limit, slots - _count_busy(connection, dispatcher_id, root_id))
+                limit = min(limit, _find_room(connection, dispatcher_id, root_id, slots))
             _wake(connection, now)
             allowance = _Allowance(connection)
             found = _candidates(connection, owners, limit, allowance)
@@ -64,16 +64,41 @@ class Claiming(Section):
             return bool(find_open_lanes(connection, owners))
 
 
-def _count_busy(connection: Connection, dispatcher_id: str, root_id: str | None) -> int:
-    """Attempts that hold a slot in the trees this dispatcher works in: open, and not waiting for children."""
+def _find_room(connection: Connection, dispatcher_id: str, root_id: str | None, slots: int) -> int:
+    """How many of the slots are free in the trees that this dispatcher works in.
+
+    A parent that does not wait, but looks at its children now and then, holds the slot that they need: where none of
+    them runs, the first one may have it beside its parent.
+    """
+    busy = _find_busy(connection, dispatcher_id, root_id)
+    room = slots - len(busy)
+    if room < 1 and root_id is not None and dispatcher_id not in busy.values():
+        above = _find_above(connection, dispatcher_id)
+        return min(1, slots - len(busy.keys() - above))
+    return room
+
+
+def _find_busy(connection: Connection, dispatcher_id: str, root_id: str | None) -> dict[str, str]:
+    """Runs that hold a slot, and the owners of their attempts: open, and not waiting for children."""
     own = (
         select(run.c.root_id)
         .join(attempt, attempt.c.run_id == run.c.id)
         .where(IS_OPEN, attempt.c.owner == dispatcher_id)
     )
-    busy = select(func.count()).select_from(attempt).join(run, attempt.c.run_id == run.c.id)
+    busy = select(run.c.id, attempt.c.owner).select_from(attempt).join(run, attempt.c.run_id == run.c.id)
     busy = busy.where(IS_OPEN, ~attempt.c.waiting, or_(run.c.root_id.in_(own), run.c.root_id == (root_id or "")))
-    return connection.scalar(busy) or 0
+    return {row.id: row.owner for row in connection.execute(busy)}
+
+
+def _find_above(connection: Connection, dispatcher_id: str) -> set[str]:
+    """The parent of the run that waits for this dispatcher, and everything above it."""
+    waiting = select(run.c.parent_id).where(IS_PENDING, run.c.tied_to == dispatcher_id)
+    parent = connection.scalar(waiting.order_by(run.c.sequence).limit(1))
+    above: set[str] = set()
+    while parent and parent not in above:
+        above.add(parent)
+        parent = connection.scalar(select(run.c.parent_id).where(run.c.id == parent))
+    return above
 
 
 class _Allowance:
