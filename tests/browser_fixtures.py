@@ -33,6 +33,8 @@ FLAGS = (
     "--force-color-profile=srgb",
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",  # nothing from outside is needed
 )
+PATIENCE = 60_000
+"""Milliseconds that a page is given, on a machine that others load too."""
 FAILED = pytest.StashKey[bool]()
 
 
@@ -70,9 +72,10 @@ def browser() -> Iterator[Browser]:
     """The one Chromium of a test session; no request of its pages leaves this machine."""
     executable = find_chromium()
     try:
-        from playwright.sync_api import sync_playwright
+        from playwright.sync_api import expect, sync_playwright
     except ImportError:
         leave_out("Playwright")
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(
             executable_path=executable, headless=True, args=[*FLAGS], timeout=90_000, env=dict(os.environ)
@@ -100,7 +103,7 @@ def open_page(browser: Browser, request: pytest.FixtureRequest, tmp_path: Path) 
             "viewport": {"width": 1280, "height": 900},
         }
         page = browser.new_context(**{**defaults, **options}).new_page()
-        page.set_default_timeout(45_000)
+        page.set_default_timeout(PATIENCE)
         opened.append(page)
 
         def note(error: object) -> None:

@@ -56,6 +56,13 @@ class JupyterServer:
     notebooks: Path
     home: Path  # where nbflow keeps runs
 
+    def put(self, name: str, parameters: str | None, cells: Sequence[str]) -> None:
+        """Write a notebook into the server's folder."""
+        from tests.conftest import notebook_content  # which imports this module
+
+        content = notebook_content(cells, parameters=parameters)
+        (self.notebooks / name).write_text(json.dumps(content), encoding="utf-8")
+
     def request(self, method: str, path: str) -> Any:
         wanted = urllib.request.Request(
             f"{self.url}/{path}", method=method, headers={"Authorization": f"token {self.token}"}
@@ -154,9 +161,7 @@ def open_notebook(jupyter_server: JupyterServer, open_page: OpenPage) -> OpenNot
     def make(
         front: Front, cells: Sequence[str], *, name: str = "panel.ipynb", run: bool = True, **options: Any
     ) -> Page:
-        from tests.conftest import notebook_content  # which imports this module
-
-        (jupyter_server.notebooks / name).write_text(json.dumps(notebook_content(cells)), encoding="utf-8")
+        jupyter_server.put(name, None, cells)
         page = open_page(allowed_errors=ALLOWED_ERRORS, **options)
         place = PLACES[front].format(name)
         page.goto(f"{jupyter_server.url}/{place}{'&' if '?' in place else '?'}token={jupyter_server.token}")
