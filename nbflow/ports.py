@@ -317,10 +317,11 @@ class Store(Protocol):
     def kv_list(self, prefix: str = "") -> dict[str, Any]:
         """Pairs whose key begins with *prefix*, by key."""
 
-    def prune(self, *, before: datetime) -> list[str]:
+    def prune(self, *, before: datetime, tell: Callable[[list[str]], object] | None = None) -> list[str]:
         """Delete terminal runs that ended before then, with their attempts and the notebooks nothing mentions any more.
 
-        The deleted runs' ids are returned: their folders are the caller's to remove.
+        In short transactions; *tell* hears of the runs of each once they are gone. The ids of all are returned: their
+        folders are the caller's to remove.
         """
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import click
 
 from nbflow.cli.arguments import Age, json_option
 from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
+
+if TYPE_CHECKING:
+    from nbflow.ports import RunFilter, Store
 
 EPILOG = """\b
 Examples:
@@ -29,13 +33,24 @@ def command(before: datetime, dry_run: bool, as_json: bool) -> int:
 
     ended = RunFilter(states=tuple(TERMINAL), created_before=before, limit=None, oldest_first=True)
     with Project.open() as project:
-        doomed = [run for run in project.list_runs(ended) if run.ended and run.ended < before] if dry_run else []
+        doomed = _find(project.store, ended, before) if dry_run else []
         count = len(doomed) if dry_run else project.prune(before=before)
     if as_json:
-        write_json({"deleted": 0 if dry_run else count, "would_delete": [run.id for run in doomed]})
+        write_json({"deleted": 0 if dry_run else count, "would_delete": [run_id for run_id, *_ in doomed]})
         return ExitCode.OK
-    for run in doomed:
-        write_line(clean_line(f"{run.id}  {run.state}  {run.name}"))
+    for run_id, state, name in doomed:
+        write_line(f"{run_id}  {state}  {clean_line(name)}")
     noun = "run" if count == 1 else "runs"
     write_line(f"{count} {noun} would be deleted" if dry_run else f"{count} {noun} deleted", error=dry_run)
     return ExitCode.OK
+
+
+def _find(store: Store, ended: RunFilter, before: datetime) -> list[tuple[str, str, str]]:
+    """Id, state and name of the runs that would go."""
+    columns = store.list_columns(ended, ("id", "state", "name", "ended"))
+    bound = (before - datetime.fromtimestamp(0, UTC)) // timedelta(microseconds=1)
+    return [
+        (run_id, state, name)
+        for run_id, state, name, time in zip(*columns.values(), strict=True)
+        if time is not None and time < bound
+    ]

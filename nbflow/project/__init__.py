@@ -487,8 +487,11 @@ class Project:
         """Forget the runs that ended before then, with their folders; how many."""
         import shutil
 
-        pruned = self.store.prune(before=before)
+        def remove(run_ids: list[str]) -> None:
+            # At once: a prune that is interrupted leaves few folders of which nobody knows any more.
+            for run_id in run_ids:
+                shutil.rmtree(self.get_attempt_folder(run_id, 1).parent, ignore_errors=True)
+
+        pruned = self.store.prune(before=before, tell=remove)
         self.kv.prune(before=before)
-        for run_id in pruned:
-            shutil.rmtree(self.get_attempt_folder(run_id, 1).parent, ignore_errors=True)
         return len(pruned)

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, exists, insert, select, text, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    TextClause,
+    bindparam,
+    delete,
+    exists,
+    insert,
+    select,
+    text,
+    update,
+)
 
 from nbflow.errors import ConflictError, NotFoundError
 from nbflow.lifecycle import TERMINAL, WAITING, RunRecord, RunState
@@ -20,6 +32,7 @@ from nbflow.stores.successes import remember_successes
 from nbflow.stores.tables import attempt, backfill, run, run_tag
 
 _BATCH = 1000
+_PRUNED = 5000
 _RETRIED = frozenset({RunState.FAILED, RunState.CRASHED, RunState.TIMED_OUT, RunState.CANCELLED})
 # A child submitted at the very moment its parent is ended: nobody would look for it any more.
 _ENDING = frozenset({RunState.CANCELLING, RunState.CANCELLED, RunState.CRASHED, RunState.TIMED_OUT})
@@ -69,23 +82,32 @@ class Runs(Section):
             save_run(connection, again)
             return again
 
-    def prune(self, *, before: datetime) -> list[str]:
+    def prune(self, *, before: datetime, tell: Callable[[list[str]], object] | None = None) -> list[str]:
         pruned: list[str] = []
+        last = 0
         with self._database.write() as connection:
             remember_successes(connection)
-        ended = run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
-        while True:
-            # Thousand by thousand, so that no other writer waits long.
+        # Batch by batch in the table's own order, so that no other writer waits long and what stays is passed over once.
+        while sequences := self._find_ended(before, after=last):
             with self._database.write() as connection:
                 queue_up(connection)
-                some = select(run.c.sequence, run.c.id, run.c.tags).where(*ended).limit(_BATCH)
-                rows = connection.execute(some.with_for_update()).all()
-                if not rows:
-                    _forget_empty_backfills(connection, before)
-                    delete_unmentioned(connection)
-                    return pruned
+                some = select(run.c.sequence, run.c.id, run.c.tags).where(_among(sequences))
+                rows = connection.execute(some.where(*_ended(before)).with_for_update()).all()
                 delete_runs(connection, rows)
-            pruned += [row.id for row in rows]
+            last = sequences[-1]
+            ids = [row.id for row in rows]
+            pruned += ids
+            if tell is not None:
+                tell(ids)
+        with self._database.write() as connection:
+            _forget_empty_backfills(connection, before)
+            delete_unmentioned(connection)
+        return pruned
+
+    def _find_ended(self, before: datetime, *, after: int) -> Sequence[int]:
+        ended = select(run.c.sequence).where(run.c.sequence > after, *_ended(before))
+        with self._database.read() as connection:
+            return connection.scalars(ended.order_by(run.c.sequence).limit(_PRUNED)).all()
 
     def _explain_conflict(self, batch: Sequence[RunRecord], said: str) -> str:
         if "scheduled_time" in said or "run_fire_time" in said:
@@ -96,6 +118,15 @@ class Runs(Section):
                 if taken is not None:
                     return f"run {taken}: the store holds a run of this id already; each run needs an id of its own"
         return "two of these runs have the same id; each run needs an id of its own"
+
+
+def _ended(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    return run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
+
+
+def _among(sequences: Sequence[int]) -> TextClause:
+    # Written out: to bind thousands of numbers takes longer than to delete their rows.
+    return text(f"run.sequence IN ({', '.join(map(str, sequences))})")
 
 
 def lock_run(connection: Connection, run_id: str) -> RunRecord:
@@ -179,9 +210,12 @@ def _forget_empty_backfills(connection: Connection, before: datetime) -> None:
 
 def delete_runs(connection: Connection, rows: Sequence[Row[Any, Any, Any]]) -> None:
     """Delete runs by their ``sequence``, ``id`` and ``tags``, with their attempts."""
-    connection.execute(delete(attempt).where(attempt.c.run_id.in_([row.id for row in rows])))
-    tags = [{"t": tag, "s": row.sequence} for row in rows for tag in set(loads_exact(row.tags))]
+    if not rows:
+        return
+    these = _among([row.sequence for row in rows])
+    tags = [{"t": tag, "s": row.sequence} for row in rows if row.tags != "[]" for tag in set(loads_exact(row.tags))]
     if tags:
         tagged = run_tag.c.tag == bindparam("t"), run_tag.c.sequence == bindparam("s")
         connection.execute(delete(run_tag).where(*tagged), tags)
-    connection.execute(delete(run).where(run.c.sequence.in_([row.sequence for row in rows])))
+    connection.execute(delete(attempt).where(attempt.c.run_id.in_(select(run.c.id).where(these))))
+    connection.execute(delete(run).where(these))
