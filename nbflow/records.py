@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nbflow.backfilling import BackfillPlan, Snapshot
+    from nbflow.backfilling.plans import PlannedRow
     from nbflow.flows import FlowVersion
     from nbflow.lifecycle import AttemptRecord, RunRecord
     from nbflow.parameters import Finding, Parameter
@@ -48,6 +50,8 @@ def run_to_json(run: RunRecord) -> dict[str, Any]:
         "reused_run_id": run.reused_run_id,
         "scheduled_time": _moment(run.scheduled_time),
         "schedule_id": run.schedule_id,
+        "backfill_id": run.backfill_id,
+        "backfill_row": run.backfill_row,
     }
 
 
@@ -103,6 +107,63 @@ def schedule_to_json(schedule: ScheduleRecord, *, runs: Sequence[RunRecord] = ()
             for run in runs
         ],
     }
+
+
+def backfill_to_json(snapshot: Snapshot, *, message: str | None = None) -> dict[str, Any]:
+    """A backfill, its state, and how many of its runs are in each state. *message*: what a call did with it."""
+    backfill = snapshot.backfill
+    told = {} if message is None else {"message": message}
+    return told | {
+        "id": backfill.id,
+        "name": backfill.name,
+        "state": snapshot.state.value,
+        "counts": {state.value: count for state, count in sorted(snapshot.counts.items())},
+        "total": snapshot.total,
+        "done": snapshot.done,
+        "succeeded": snapshot.succeeded,
+        "failed": snapshot.failed,
+        "active": snapshot.active,
+        "waiting": snapshot.waiting,
+        "left_alone": backfill.left_alone,
+        "flow": backfill.flow,
+        "flow_version": backfill.flow_version,
+        "notebook_hash": backfill.notebook_hash,
+        "axes": list(backfill.axes),
+        "parameters": dict(backfill.parameters),
+        "run_name": backfill.run_name,
+        "tags": list(backfill.tags),
+        "options": asdict(backfill.options),
+        "priority": backfill.priority,
+        "max_active_runs": backfill.max_active_runs,
+        "max_failures": backfill.max_failures,
+        "run_backwards": backfill.run_backwards,
+        "reprocess_behavior": backfill.reprocess_behavior.value,
+        "skip_completed": backfill.skip_completed,
+        "created": _moment(backfill.created),
+        "paused": backfill.paused,
+        "ended_by": backfill.ended_by,
+        "note": backfill.note,
+    }
+
+
+def plan_to_json(plan: BackfillPlan) -> dict[str, Any]:
+    """What a dry run tells: the rows by what would become of them, and the first and last of them."""
+    return {
+        "flow": plan.flow,
+        "axes": list(plan.axes),
+        "total": plan.total,
+        "excluded": plan.excluded,
+        "runs": plan.runs,
+        "decisions": {decision.value: count for decision, count in plan.counts.items()},
+        "first": [_row_to_json(row) for row in plan.first],
+        "last": [_row_to_json(row) for row in plan.last],
+        "same_as": plan.same_as,
+        "message": plan.message,
+    }
+
+
+def _row_to_json(row: PlannedRow) -> dict[str, Any]:
+    return {"row": row.number, "decision": row.decision.value, "parameters": dict(row.parameters)}
 
 
 def flow_to_json(version: FlowVersion) -> dict[str, Any]:

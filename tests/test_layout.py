@@ -34,7 +34,7 @@ def test_no_generated_or_large_file_is_tracked() -> None:
         assert (ROOT / path).stat().st_size < 300_000, path
 
 
-@pytest.mark.parametrize("noun", ["flow", "parameter", "run", "event", "engine", "schedule", "store"], ids=str)
+@pytest.mark.parametrize("noun", ["flow", "parameter", "run", "event", "engine", "schedule", "backfill", "store"], ids=str)
 def test_every_word_of_the_design_is_a_module_or_a_class(noun: str) -> None:
     names = {path.stem for path in MODULES} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     classes = set()
@@ -95,7 +95,7 @@ def test_every_command_is_one_module_with_one_command() -> None:
 
     for name in COMMANDS:
         assert (PACKAGE / "cli" / f"{name}.py").exists() or (PACKAGE / "cli" / name / "__init__.py").exists()
-    for folder in ("runs", "flows", "kv", "schedule", "scheduler"):
+    for folder in ("runs", "flows", "kv", "schedule", "scheduler", "backfill"):
         for path in (PACKAGE / "cli" / folder).glob("*.py"):
             functions = [node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)]
             assert path.stem == "__init__" or "command" in functions, path

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from nbflow.cli.completion import complete_flow, complete_key, complete_run, complete_schedule
+from nbflow.cli.completion import complete_backfill, complete_flow, complete_key, complete_run, complete_schedule
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -89,6 +89,11 @@ def schedules_argument(function: F) -> F:
     return click.argument(
         "schedule_ids", metavar="SCHEDULE...", nargs=-1, required=True, shell_complete=complete_schedule
     )(function)
+
+
+def backfill_argument(function: F) -> F:
+    """BACKFILL: an id, an unambiguous beginning of one, or a name."""
+    return click.argument("backfill_id", metavar="BACKFILL", shell_complete=complete_backfill)(function)
 
 
 def key_argument(function: F) -> F:

@@ -25,7 +25,8 @@ def finish_backfill(project: Project, started: Started, *, detach: bool, as_json
     backfill_id = started.backfill.id
     began = datetime.now(UTC)
     if not as_json:
-        write_line(f"backfill {backfill_id}: {started.message}", error=True)
+        prefix = f"backfill {backfill_id}: " if started.goes_on else ""
+        write_line(prefix + started.message, error=True)
     watches = started.goes_on and not detach
     snapshot = watch_backfill(project, backfill_id) if watches else project.backfills.look(backfill_id)
     if as_json:
@@ -42,9 +43,7 @@ def watch_backfill(project: Project, backfill_id: str) -> Snapshot:
     """How it stands in the end. SIGINT, SIGTERM and SIGHUP end the rows that run here; those that wait are left."""
     backfills = project.backfills
     with signals_passed_on(lambda request, hurry: _interrupt(project, backfill_id, request, hurry=hurry)):
-        for snapshot in backfills.watch(backfill_id):
-            pass
-    return snapshot
+        return backfills.wait(backfill_id)
 
 
 def _interrupt(project: Project, backfill_id: str, request: signal.Signals, *, hurry: bool) -> None:

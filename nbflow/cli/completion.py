@@ -60,6 +60,16 @@ def complete_schedule(context: click.Context, parameter: click.Parameter, incomp
 
 
 @_quiet
+def complete_backfill(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The ids of the newest backfills."""
+    from nbflow.project import Project
+
+    with Project.open() as project:
+        backfills = project.backfills.find(limit=100)
+    return [CompletionItem(one.id, help=f"{one.name} {one.flow}") for one in backfills if one.id.startswith(incomplete)]
+
+
+@_quiet
 def complete_key(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The keys of the key-value store."""
     from nbflow.project import Project

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from queue import SimpleQueue
 from types import FrameType
@@ -28,7 +28,7 @@ def follow_run(project: Project, run_id: str, displays: Sequence[Display]) -> Ru
     """Show the run until it has ended; its record. SIGINT, SIGTERM and SIGHUP ask for its end, once more kills it."""
     watching = list(displays)
     try:
-        with _cancel_on_signal(project, run_id, watching):
+        with signals_passed_on(lambda request, hurry: _pass_on(project, run_id, watching, request, hurry=hurry)):
             for event in project.watch(run_id):
                 _show(event, watching)
     finally:
@@ -50,8 +50,11 @@ def _show(event: Event, watching: list[Display]) -> None:
 
 
 @contextmanager
-def _cancel_on_signal(project: Project, run_id: str, displays: Sequence[Display]) -> Iterator[None]:
-    """Turn signals into cancel requests made by a thread: a handler may not touch the store its own thread is using."""
+def signals_passed_on(pass_on: Callable[[signal.Signals, bool], None]) -> Iterator[None]:
+    """Turn SIGINT, SIGTERM and SIGHUP into calls of ``pass_on(signal, hurry)``; *hurry* from the second one on.
+
+    The calls are made by a thread: a handler may not touch the store that its own thread is using.
+    """
     asked: SimpleQueue[signal.Signals | None] = SimpleQueue()
     count = 0
 
@@ -65,7 +68,7 @@ def _cancel_on_signal(project: Project, run_id: str, displays: Sequence[Display]
     def serve() -> None:
         hurry = False
         for request in iter(asked.get, None):
-            _pass_on(project, run_id, displays, request, hurry=hurry)
+            pass_on(request, hurry)
             hurry = True
 
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

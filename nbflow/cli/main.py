@@ -14,7 +14,20 @@ from nbflow.cli.console import StreamError, discard, has_lost_reader, prepare_st
 from nbflow.cli.exits import ExitCode, exit_code_of_error
 from nbflow.errors import NbflowError
 
-COMMANDS = ("run", "inspect", "check", "register", "flows", "runs", "schedule", "scheduler", "server", "kv", "prune")
+COMMANDS = (
+    "run",
+    "inspect",
+    "check",
+    "register",
+    "flows",
+    "runs",
+    "backfill",
+    "schedule",
+    "scheduler",
+    "server",
+    "kv",
+    "prune",
+)
 
 HELP = """Run Jupyter notebooks as flows: with typed parameters, live logs and recorded runs.
 
@@ -26,6 +39,7 @@ Examples:
   nbflow runs                                    what ran, and how it ended
   nbflow register report.ipynb --project sales   give it a name and a version
   nbflow run sales/report -p region=US
+  nbflow backfill create sales/report -p day=2026-01-01..2026-01-31 -p region=EU,US
   nbflow schedule create sales/report --cron "0 7 * * 1-5" -p region=EU
 """
 

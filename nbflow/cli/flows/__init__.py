@@ -7,7 +7,7 @@ from nbflow.cli.commands import CommandFolder
 command = CommandFolder(
     "flows",
     "nbflow.cli.flows",
-    ("ls", "show", "rm"),
+    ("ls", "show", "limit", "rm"),
     default="ls",
     help="List, show and remove registered flows. Without a command: ls.",
 )
