@@ -9,10 +9,10 @@ const PAUSE = 350 // ms without a key before the server is asked
 export class ParameterForm {
     /**
      * *check*: sends the values to the server and throws Problem with `errors`. *hasTokens*: for a schedule.
-     * *onchange* hears of every change.
+     * *onchange* hears of every change, *onverified* of what the server found.
      */
-    constructor(place, { schema, parameters = [], prefix = "p", check, hasTokens = false, onchange = () => {} }) {
-        Object.assign(this, { place, schema, check, onchange })
+    constructor(place, { schema, parameters = [], prefix = "p", check, hasTokens = false, onchange = () => {}, onverified = () => {} }) {
+        Object.assign(this, { place, schema, check, onchange, onverified })
         this.accepts = schema.additionalProperties === true
         this.extra = {}
         const choices = Object.fromEntries(parameters.map(({ name, choices }) => [name, choices ?? []]))
@@ -145,6 +145,7 @@ export class ParameterForm {
             const touched = Object.entries(errors).filter(([name]) => this.fields.get(name)?.isTouched ?? true)
             this.#sayJson(touched.map(([name, message]) => `${name}: ${message}`).join("\n"))
         }
+        this.onverified(errors)
         return errors
     }
 
@@ -165,7 +166,7 @@ export class ParameterForm {
 }
 
 /** The list of everything wrong, above the form, with the focus, each a link to its field. */
-export function summariseErrors(place, title, errors, form) {
+export function summariseErrors(place, title, errors, form, { focus = true } = {}) {
     const items = Object.entries(errors).map(([name, message]) => {
         const field = form?.fields.get(name)
         const go = (event) => {
@@ -175,5 +176,5 @@ export function summariseErrors(place, title, errors, form) {
         return h("li", {}, field && !form.isRaw ? h("a", { href: `#${field.id}`, onclick: go }, name) : name, `: ${message}`)
     })
     replace(place, h("div.problem", { role: "alert", tabindex: "-1" }, h("p", {}, h("strong", {}, title)), items.length > 0 && h("ul", {}, items)))
-    $(".problem", place).focus()
+    if (focus) $(".problem", place).focus()
 }

@@ -37,7 +37,7 @@ export class LogView {
             if (data.partial) this.partial.set(data.stream, data.partial)
         } else if (kind === "output") {
             const lines = String(data.text ?? "").split("\n")
-            for (const line of data.mime === "error" ? lines.slice(-1) : lines) this.#push("output", line)
+            for (const line of data.mime === "error" ? lines.slice(-1) : lines) this.#push("output", line, data.mime === "error" ? "error" : "")
         } else if (kind === "cell_finished" || kind === "ended") {
             for (const [stream, line] of this.partial) this.#push(stream, line)
             this.partial.clear()
@@ -46,7 +46,7 @@ export class LogView {
     }
 
     #push(stream, text, kind = "") {
-        this.waiting.push({ stream, text: clean(String(text)), number: kind ? 0 : ++this.number, kind })
+        this.waiting.push({ stream, text: clean(String(text)), number: kind === "divider" ? 0 : ++this.number, kind })
     }
 
     #soon() {
@@ -73,7 +73,7 @@ export class LogView {
     }
 
     #fits({ stream, text, kind }) {
-        if (kind) return true
+        if (kind === "divider") return true
         const wanted = this.filter.value.toLowerCase()
         return (!this.stream.value || stream === this.stream.value) && (!wanted || text.toLowerCase().includes(wanted))
     }
@@ -111,7 +111,7 @@ export class LogView {
         const total = `${this.number.toLocaleString("en")} ${this.number === 1 ? "line" : "lines"}`
         if (!isFiltered) this.status.textContent = this.number > MOST ? `the last ${MOST.toLocaleString("en")} of ${total}` : total
         else {
-            const shown = this.lines.filter((line) => !line.kind && this.#fits(line)).length
+            const shown = this.lines.filter((line) => line.kind !== "divider" && this.#fits(line)).length
             this.status.textContent = `${shown.toLocaleString("en")} of ${total}`
         }
     }

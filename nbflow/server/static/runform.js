@@ -40,6 +40,7 @@ export class RunForm {
         this.parameters = new ParameterForm($("#fields"), {
             ...{ schema: target.schema, parameters: target.parameters, check: target.check },
             onchange: () => this.#changed(),
+            onverified: (errors) => this.#refresh(errors),
         })
         this.form.addEventListener("submit", (event) => {
             event.preventDefault()
@@ -105,11 +106,22 @@ export class RunForm {
         )
     }
 
+    // What was refused disappears from the list as it is put right.
+    #refresh(errors) {
+        if (!$("#run-problem").firstChild) return
+        if (Object.keys(errors).length) this.#list(errors, "", { focus: false })
+        else replace($("#run-problem"))
+    }
+
     #refuse(errors, text) {
         this.parameters.showErrors(errors)
+        this.#list(errors, text)
+    }
+
+    #list(errors, text, options) {
         const number = Object.keys(errors).length
         const title = number ? `${count(number, "value")} can't be used. Nothing was started.` : text
-        summariseErrors($("#run-problem"), title, errors, this.parameters)
+        summariseErrors($("#run-problem"), title, errors, this.parameters, options)
     }
 
     /** What the address asks for: `?from=RUN`, then `?p.day=…`. */

@@ -22,7 +22,7 @@ function next(schedule) {
     const [first, ...rest] = schedule.next_times
     return [
         moment(first),
-        h("details.inline", {}, h("summary", {}, wall(first)), h("ol.times", {}, [first, ...rest].map((time) => h("li", {}, wall(time))))),
+        h("details.unfold", {}, h("summary", {}, wall(first)), h("ol.times", {}, [first, ...rest].map((time) => h("li", {}, wall(time))))),
     ]
 }
 

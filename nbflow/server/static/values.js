@@ -74,5 +74,5 @@ function result(value) {
 }
 
 export const resultList = (results) =>
-    Object.entries(results).map(([name, value]) => h("section.result", {}, h("h3", {}, name), result(value)))
+    Object.entries(results).map(([name, value]) => h("section.result", {}, h("h2", {}, name), result(value)))
 
