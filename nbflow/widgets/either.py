@@ -39,17 +39,16 @@ class Either:
             self.is_better = True
         self.better.layout.display = ""
         self.widget.children = (self.better,)
+        close_all(self.plain)
         return True
 
 
 def close_all(widget: W.Widget) -> None:
     """Close a widget and everything inside it, so that the kernel keeps nothing of it."""
-    seen: set[str] = set()
 
     def close(one: Any) -> None:
-        if one is None or one.model_id in seen or one.comm is None:
+        if one is None or one.comm is None:
             return
-        seen.add(one.model_id)
         for child in getattr(one, "children", ()):
             close(child)
         for part in (getattr(one, "layout", None), getattr(one, "style", None)):

@@ -30,11 +30,11 @@ class Frame:
         self._said = W.HTML()
         self._said.add_class("nbflow-said")
         live = find_live()
-        self._attributes: Any = None if live is None else live.Attributes(self._hear)
+        hidden = {"width": "0", "height": "0", "margin": "0"}
+        self._attributes: Any = None if live is None else live.Attributes(self._hear, layout=hidden)
         self._rules: Rules = {}
         if self._attributes is not None:
             self._attributes.add_class("nbflow-attributes")
-            self._attributes.layout = W.Layout(width="0", height="0", margin="0")
         self.parts = (self._title, self._said, *([] if self._attributes is None else [self._attributes]))
 
     def set_rules(self, rules: Rules) -> None:

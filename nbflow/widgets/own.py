@@ -119,7 +119,7 @@ class OwnPanel(W.VBox):  # type: ignore[misc, unused-ignore]
         """Take the panel away."""
         if self.comm is not None:
             children, self.children = self.children, ()
-            for child in children:
+            for child in (*children, self.layout):
                 close_all(child)
         super().close()
 

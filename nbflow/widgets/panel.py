@@ -139,7 +139,7 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
             follower.stop()
         if self.comm is not None:
             children, self.children = self.children, ()
-            for child in children:
+            for child in (*children, self.layout):
                 close_all(child)
         super().close()
 

@@ -41,22 +41,26 @@ class Row:
         place = Place(declaration=declaration, parameter=parameter, label=label, folder=folder, tell=self._tell)
         self.control = make_control(self.kind, place)
         self.control.widget.add_class("nbflow-control")
-        self._off = W.Checkbox(description="not set", indent=False, tooltip=f"{title}: pass None")
-        self._off.add_class("nbflow-not-set")
-        self._off.observe(self._switched, names="value")
+        self._off = self._make_switch(title) if is_optional(parameter) else None
         self._reset = W.Button(tooltip=f"Back to the default of {title}")
         self._reset.add_class("nbflow-reset")
         self._reset.on_click(lambda _: self._changed(parameter.name, UNSET))
         self._below = W.HTML()
         self._below.add_class("nbflow-below")
         self._silent = False
-        optional = (self._off,) if is_optional(parameter) else ()
+        optional = () if self._off is None else (self._off,)
         line = W.HBox([self.control.widget, *self.control.beside, *optional, self._reset])
         line.add_class("nbflow-line-of-field")
         self.widget = W.VBox([line, self._below])
         self.widget.add_class("nbflow-field")
         self.widget.add_class(f"nbflow-kind-{self.kind.name.lower()}")
         self.widget.add_class(self.css_class)
+
+    def _make_switch(self, title: str) -> W.Checkbox:
+        made = W.Checkbox(description="not set", indent=False, tooltip=f"{title}: pass None")
+        made.add_class("nbflow-not-set")
+        made.observe(self._switched, names="value")
+        return made
 
     @property
     def css_class(self) -> str:
@@ -87,11 +91,11 @@ class Row:
         self._knows_default = form.get_default(self.parameter.name) is not UNSET
         if not self.parameter.secret or value is UNSET:
             self.control.show(value)
-        off = value is None and is_optional(self.parameter)
-        self._silent = True
-        self._off.value = off
-        self._silent = False
-        self.control.disable(off)
+        if self._off is not None:
+            self._silent = True
+            self._off.value = value is None
+            self._silent = False
+            self.control.disable(value is None)
 
     def tell(self, fault: Fault | None, *, changed: bool) -> None:
         """Show what is wrong, and whether the value is another one than the default."""
