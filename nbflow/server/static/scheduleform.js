@@ -39,7 +39,7 @@ export class ScheduleForm {
         for (const name of ["catchup", "overlap", "run_name"]) elements[name].value = schedule?.[name] ?? elements[name].dataset.default ?? ""
         elements.tags.value = schedule?.tags?.join(", ") ?? ""
         for (const name of MORE) elements[name].value = schedule?.[name] ? toLocal(schedule[name]) : ""
-        this.parameters.fill(schedule?.parameters ?? values ?? {})
+        this.parameters.fill(schedule?.parameters ?? { ...this.#guess(), ...values })
         this.parameters.clearErrors()
         replace($("#schedule-problem"))
         $("#schedule-title").textContent = schedule ? `Edit ${schedule.name}` : "New schedule"
@@ -50,6 +50,13 @@ export class ScheduleForm {
         this.#soon()
         this.form.scrollIntoView({ block: "start" })
         elements.rhythm.focus()
+    }
+
+    // A day that every run needs is most often the day on which it is due.
+    #guess() {
+        const tokens = { date: "{{ scheduled_date }}", datetime: "{{ scheduled_time }}" }
+        const needed = [...this.parameters.fields.values()].filter((field) => field.required && tokens[field.control.kind])
+        return Object.fromEntries(needed.map((field) => [field.name, tokens[field.control.kind]]))
     }
 
     close() {

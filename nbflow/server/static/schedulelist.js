@@ -60,7 +60,7 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
     return h(
         "article.card",
         { "aria-label": `Schedule ${schedule.name}` },
-        h("header", {}, h("h3", {}, schedule.name), schedule.paused ? badge("paused") : h("span.state", { dataset: { state: "completed" } }, icon("running"), "active"), h("span.when", {}, describe(schedule), " ", h("span.quiet", {}, schedule.timezone))),
+        h("header", {}, h("h2", {}, schedule.name), schedule.paused ? badge("paused") : h("span.state", { dataset: { state: "completed" } }, icon("running"), "active"), h("span.when", {}, describe(schedule), " ", h("span.quiet", {}, schedule.timezone))),
         h(
             "dl.facts",
             {},
