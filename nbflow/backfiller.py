@@ -27,11 +27,12 @@ Tell = Callable[[RunRecord, RunState | None], None]
 class Backfiller:
     """What is done with backfills in a store."""
 
-    def __init__(self, store: Store, *, lease: float, tell: Tell) -> None:
+    def __init__(self, store: Store, *, lease: float, tell: Tell | None = None) -> None:
         """*tell* hears of every change of a run that is made here, with the state before it."""
         self._store = store
         self._lease = lease
-        self._tell = tell
+        self._tell: Tell = tell or (lambda run, old: None)
+        self._tells = tell is not None
 
     # -- how it stands --------------------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ class Backfiller:
         try:
             for runs in batches:
                 self._store.add_runs(runs)
-                for run in runs:
+                for run in runs if self._tells else ():
                     self._tell(run, None)
             return self._store.open_backfill(backfill.id)
         except BaseException:
@@ -90,9 +91,9 @@ class Backfiller:
         """Begin no more rows, end those that wait, and ask for the end of those that run; these are returned."""
         now = datetime.now(UTC)
         self._store.update_backfill(backfill_id, lambda known: replace(known, ended_by=CANCELLED_BY_USER))
-        for some in self._store.cancel_waiting(backfill_id, reason=CANCELLED_BY_USER, now=now):
-            for run in some:
-                self._tell(replace(run, state=RunState.CANCELLED, ended=now), run.state)
+        for sequences in self._store.cancel_waiting(backfill_id, reason=CANCELLED_BY_USER, now=now):
+            for run in self._store.list_runs(RunFilter(sequences=tuple(sequences), limit=None)) if self._tells else ():
+                self._tell(run, RunState.PENDING)
         return self.end_active(backfill_id, reason=CANCELLED_BY_USER)
 
     def interrupt(self, backfill_id: str, *, reason: str) -> list[RunRecord]:
@@ -151,7 +152,7 @@ class Backfiller:
                 for run in runs
             ]
             requeued += self._store.requeue_rows([replace(run, message="") for run in again])
-            for old, run in zip(runs, again, strict=True):
+            for old, run in zip(runs, again, strict=True) if self._tells else ():
                 if old.state not in WAITING:
                     self._tell(run, old.state)
         return requeued

@@ -290,8 +290,8 @@ class Store(Protocol):
         request are cleared. One that became active or completed meanwhile is left alone.
         """
 
-    def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[RunRecord]]:
-        """End all runs of it that wait as ``cancelled``, batch by batch; yields those of each, as they were."""
+    def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[int]]:
+        """End all runs of it that wait as ``cancelled``, batch by batch; yields the sequences of each."""
 
     def find_earlier(self, call_keys: Collection[str]) -> dict[str, EarlierRun]:
         """The newest run with each of these ``lifecycle.call_key``; keys that no run had are left out."""

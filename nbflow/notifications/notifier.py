@@ -50,6 +50,11 @@ class Notifier:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
+    @property
+    def is_needed(self) -> bool:
+        """Whether there is anybody to tell."""
+        return bool(self._hooks)
+
     def tell(self, run: RunRecord, old: RunState | None) -> None:
         """The run came from state *old* (None: it is new) to the one that it has."""
         if run.state is old:

@@ -67,7 +67,8 @@ class Backfills:
     def backfiller(self) -> Backfiller:
         """The service behind all this."""
         project = self._project
-        return Backfiller(project.store, lease=project.config.lease, tell=project.notifier.tell)
+        tell = project.notifier.tell if project.notifier.is_needed else None
+        return Backfiller(project.store, lease=project.config.lease, tell=tell)
 
     # -- finding --------------------------------------------------------------------------------------------------
 

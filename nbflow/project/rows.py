@@ -21,6 +21,9 @@ from nbflow.parameters.values import MAX_BYTES, dumps_exact, loads_all
 BATCH = 5_000
 KEPT_FAULTS = 100
 _MODULUS = 2**256
+_MEMORABLE = (str, int, float, date)
+_REMEMBERED = 20_000
+_ONE_SECRET = "a secret has one value for all rows: where to read it, env:NAME or file:PATH"
 
 Exclude = Iterable[Mapping[str, Any]] | Callable[[Mapping[str, Any]], object] | None
 
@@ -101,7 +104,7 @@ class RowReader:
         self._columns: dict[str, None] = {}
         self._lengths = {name: len(values) for name, values in axes.items()}
         self._constants = self._check(constants)
-        self._check_names(axes)
+        self._known: dict[tuple[str, type, Any], tuple[Values, list[Fault]]] = {}
         self._axes = [self._check_axis(name, values) for name, values in axes.items()]
         self._exclude = self._read_exclude(exclude)
         self._required = [one.name for one in declaration.parameters if one.required]
@@ -188,8 +191,8 @@ class RowReader:
             row, faults = self._check_table_row(given)
             for combination in product(*self._axes):
                 typed, forms = {**self._constants.typed}, {**self._constants.json}
-                wrong = [fault for _, fault in combination if fault is not None] + faults
-                for values, _ in (*combination, (row, None)):
+                wrong = [fault for _, several in combination for fault in several] + faults
+                for values, _ in (*combination, (row, faults)):
                     typed |= values.typed
                     forms |= values.json
                 missing = self._find_missing(typed) if not wrong else []
@@ -200,10 +203,35 @@ class RowReader:
             self._columns.setdefault(name)
             if name in self._lengths or name in self._constants.typed:
                 raise UsageError(f"{name}: given both by the table of rows and as a value; leave one of them out")
+        typed: dict[str, Any] = {}
+        forms: dict[str, Any] = {}
+        faults: list[Fault] = []
+        for name, value in given.items():
+            values, wrong = self._check_value(name, value)
+            if values.typed.keys() & typed.keys():
+                wrong = [*wrong, Fault(parameter=name, rule="name", message="given twice, in two spellings")]
+            typed |= values.typed
+            forms |= values.json
+            faults += wrong
+        return Values(typed=typed, json=forms), faults
+
+    def _check_value(self, name: str, value: Any) -> tuple[Values, list[Fault]]:
+        """One value, and what is wrong with it. Most values of a table are those of many rows."""
+        key = (name, type(value), value) if isinstance(value, _MEMORABLE) else None
+        if key is not None and key in self._known:
+            return self._known[key]
         try:
-            return self._declaration.validate(self._adapt(given), partial=True), []
+            parameter = self._declaration.get(name)
+            if parameter is not None and parameter.secret:
+                raise _fault(name, "secret", _ONE_SECRET)
+            checked: tuple[Values, list[Fault]] = self._check({name: value}), []
         except ParameterError as error:
-            return Values(), list(error.faults)
+            checked = Values(), list(error.faults)
+        if key is not None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = checked
+        return checked
 
     def _find_missing(self, typed: Mapping[str, Any]) -> list[Fault]:
         return [
@@ -215,29 +243,12 @@ class RowReader:
     def _check(self, values: Mapping[str, Any]) -> Values:
         return self._declaration.validate(self._adapt(values), partial=True)
 
-    def _check_names(self, axes: Mapping[str, Sequence[Any]]) -> None:
-        """A name that is not declared, or a secret, is wrong in every row: told at once."""
-        faults: list[Fault] = []
-        for name, values in axes.items():
-            parameter = self._declaration.get(name)
-            if parameter is not None and parameter.secret:
-                message = "a secret has one value for all rows: where to read it, env:NAME or file:PATH"
-                faults.append(Fault(parameter=name, rule="secret", message=message))
-                continue
-            try:
-                self._check({name: values[0]})
-            except ParameterError as error:
-                faults += [fault for fault in error.faults if fault.rule in ("unknown", "name")]
-        if faults:
-            raise ParameterError(faults)
-
-    def _check_axis(self, name: str, values: Sequence[Any]) -> list[tuple[Values, Fault | None]]:
-        checked: list[tuple[Values, Fault | None]] = []
-        for value in values:
-            try:
-                checked.append((self._check({name: value}), None))
-            except ParameterError as error:
-                checked.append((Values(), error.faults[0]))
+    def _check_axis(self, name: str, values: Sequence[Any]) -> list[tuple[Values, list[Fault]]]:
+        """A name that is not declared, or a secret, is wrong in every row: told at once, by ParameterError."""
+        checked = [self._check_value(name, value) for value in values]
+        general = [fault for fault in checked[0][1] if fault.rule in ("unknown", "name", "secret")]
+        if general:
+            raise ParameterError(general)
         return checked
 
     def _adapt(self, values: Mapping[str, Any]) -> Mapping[str, Any]:

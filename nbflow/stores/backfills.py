@@ -135,20 +135,18 @@ class Backfills(Section):
                 requeued += connection.execute(wanted, rows).rowcount
         return requeued
 
-    def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[RunRecord]]:
+    def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[int]]:
         ended = {"state": RunState.CANCELLED.value, "ended": now, "not_before": None}
         ended |= {"cancel_reason": reason, "message": f"cancelled ({reason})"}
+        some = select(run.c.sequence).where(run.c.backfill_id == backfill_id, IS_WAITING).limit(_BATCH)
         while True:
             with self._database.write() as connection:
                 queue_up(connection)
-                some = select(run).where(run.c.backfill_id == backfill_id, IS_WAITING).limit(_BATCH)
-                rows = runs_of(connection.execute(some.with_for_update()).all())
-                these = run.c.sequence.in_([one.sequence for one in rows])
-                if rows:
-                    connection.execute(update(run).where(these).values(ended))
-            if not rows:
-                return
-            yield rows
+                sequences = list(connection.scalars(some.with_for_update()))
+                if not sequences:
+                    return
+                connection.execute(update(run).where(run.c.sequence.in_(sequences)).values(ended))
+            yield sequences
 
     def find_earlier(self, call_keys: Collection[str]) -> dict[str, EarlierRun]:
         found: dict[str, EarlierRun] = {}

@@ -10,7 +10,7 @@ from datetime import datetime
 from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
-from nbflow.stores.lanes import count_room, find_open_lanes, take_from_lane
+from nbflow.stores.lanes import find_open_lanes, take_from_lane
 from nbflow.stores.records import attempt_row, runs_of
 from nbflow.stores.section import Section, queue_up
 from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, attempt, flow_limit, run
@@ -154,12 +154,11 @@ def _candidates(connection: Connection, owners: list[str], limit: int, allowance
 def _take_from_lanes(connection: Connection, owners: list[str], limit: int, allowance: _Allowance) -> list[RunRecord]:
     """Runs of backfills, behind all others: from each as many as its window and its flow's limit admit."""
     chosen: list[RunRecord] = []
-    for lane in find_open_lanes(connection, owners, lock=True):
-        size = min(limit - len(chosen), count_room(connection, lane))
-        # Before it is asked for: all runs of a lane are of one flow, and one refused would be one locked in vain.
+    for lane, room in find_open_lanes(connection, owners, lock=True):
+        size = min(limit - len(chosen), room)
         for one in take_from_lane(connection, lane, size) if size > 0 else ():
             if not allowance.take(one):
-                break
+                break  # all runs of a lane are of one flow
             chosen.append(one)
     return chosen
 

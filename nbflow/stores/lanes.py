@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from nbflow.backfilling import BackfillRecord
 from nbflow.lifecycle import LANE, Priority, RunRecord, lane_of
@@ -19,50 +19,72 @@ from nbflow.stores.tables import IS_ACTIVE, IS_FAILURE, IS_PENDING, backfill, ru
 _END = LANE[:-1] + chr(ord(LANE[-1]) + 1)
 """Sorts behind every lane."""
 
+# Made once: they are asked several times a second, and to make one takes longer than to execute it.
+_NEXT = (
+    select(run.c.tied_to)
+    .where(IS_PENDING, run.c.tied_to > bindparam("last"), run.c.tied_to < _END)
+    .order_by(run.c.tied_to)
+    .limit(1)
+)
+_OPEN = (
+    select(backfill)
+    .where(
+        backfill.c.id.in_(bindparam("ids", expanding=True)),
+        backfill.c.owner.in_(bindparam("owners", expanding=True)),
+        backfill.c.ready,
+        ~backfill.c.paused,
+        backfill.c.ended_by.is_(None),
+    )
+    .order_by(backfill.c.id)
+)
+_OPEN_LOCKED = _OPEN.with_for_update(skip_locked=True)
+_FAILED = select(run.c.sequence).where(run.c.backfill_id == bindparam("id"), IS_FAILURE).limit(bindparam("most"))
+_ACTIVE = select(func.count()).where(run.c.backfill_id == bindparam("id"), IS_ACTIVE)
+_WAITING = select(run).where(IS_PENDING, run.c.tied_to == bindparam("lane"), run.c.priority == int(Priority.BACKFILL))
+_FORWARDS, _BACKWARDS = (
+    _WAITING.order_by(order).limit(bindparam("size")).with_for_update(skip_locked=True)
+    for order in (run.c.sequence, run.c.sequence.desc())
+)
 
-def find_open_lanes(connection: Connection, owners: Sequence[str], *, lock: bool = False) -> list[BackfillRecord]:
-    """The backfills of these owners of which a run waits and may begin, as far as that is their own affair.
+
+def find_open_lanes(
+    connection: Connection, owners: Sequence[str], *, lock: bool = False
+) -> list[tuple[BackfillRecord, int]]:
+    """The backfills of these owners of which runs wait and may begin now, and how many.
 
     By priority, then by age. With *lock*, those that another claim looks at right now are left to it.
     """
-    found: list[BackfillRecord] = []
-    mine = backfill.c.owner.in_(owners), backfill.c.ready, ~backfill.c.paused, backfill.c.ended_by.is_(None)
+    found: list[tuple[BackfillRecord, int]] = []
     for ids in chunks(_list_waiting(connection)):
-        statement = select(backfill).where(backfill.c.id.in_(ids), *mine).order_by(backfill.c.id)
-        if lock:
-            statement = statement.with_for_update(skip_locked=True)
-        found += map(backfill_of, connection.execute(statement))
-    return sorted(
-        (one for one in found if count_room(connection, one)), key=lambda one: (-one.priority, one.created, one.id)
-    )
-
-
-def count_room(connection: Connection, one: BackfillRecord) -> int:
-    """How many more runs of it may begin now."""
-    if one.max_failures is not None:
-        failed = select(run.c.sequence).where(run.c.backfill_id == one.id, IS_FAILURE).limit(one.max_failures)
-        if len(connection.execute(failed).all()) >= one.max_failures:
-            return 0
-    active = select(func.count()).where(run.c.backfill_id == one.id, IS_ACTIVE)
-    return max(one.max_active_runs - (connection.scalar(active) or 0), 0)
+        given = {"ids": list(ids), "owners": list(owners)}
+        for row in connection.execute(_OPEN_LOCKED if lock else _OPEN, given).all():
+            one = backfill_of(row)
+            room = _count_room(connection, one)
+            if room:
+                found.append((one, room))
+    return sorted(found, key=lambda lane: (-lane[0].priority, lane[0].created, lane[0].id))
 
 
 def take_from_lane(connection: Connection, one: BackfillRecord, size: int) -> list[RunRecord]:
     """The first *size* waiting runs in the order of the backfill, locked."""
-    order = run.c.sequence.desc() if one.run_backwards else run.c.sequence
-    waiting = run.c.tied_to == lane_of(one.id), run.c.priority == int(Priority.BACKFILL)
-    taken = select(run).where(IS_PENDING, *waiting).order_by(order).limit(size)
-    return runs_of(connection.execute(taken.with_for_update(skip_locked=True)).all())
+    taken = _BACKWARDS if one.run_backwards else _FORWARDS
+    return runs_of(connection.execute(taken, {"lane": lane_of(one.id), "size": size}).all())
+
+
+def _count_room(connection: Connection, one: BackfillRecord) -> int:
+    if one.max_failures is not None:
+        failed = connection.execute(_FAILED, {"id": one.id, "most": one.max_failures}).all()
+        if len(failed) >= one.max_failures:
+            return 0
+    return max(one.max_active_runs - (connection.scalar(_ACTIVE, {"id": one.id}) or 0), 0)
 
 
 def _list_waiting(connection: Connection) -> list[str]:
     """The ids of the backfills of which a run is pending."""
     found: list[str] = []
-    last = LANE
-    while True:
-        following = select(run.c.tied_to).where(IS_PENDING, run.c.tied_to > last, run.c.tied_to < _END)
-        tied_to = connection.scalar(following.order_by(run.c.tied_to).limit(1))
-        if tied_to is None:
-            return found
-        last = tied_to
-        found.append(tied_to.removeprefix(LANE))
+    last: str | None = LANE
+    while last is not None:
+        last = connection.scalar(_NEXT, {"last": last})
+        if last is not None:
+            found.append(last.removeprefix(LANE))
+    return found
