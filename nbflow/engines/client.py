@@ -86,6 +86,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._deadline: float | None = None
         self._answers: dict[str, Any] = {}
         self._is_set_up = False
+        self._handed_on = 0.0
         self._number = 0
         self._last = max(
             (index for index, cell in enumerate(self.nb.cells) if self._is_for_executing(cell)), default=-1
@@ -435,6 +436,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         kind, content = msg["msg_type"], msg["content"]
         if kind == "stream":
             self.narrator.print(content["name"], content["text"], cell_index)
+            self._hand_on_at_once()
             if not self.output_hook_stack[msg["parent_header"].get("msg_id")]:
                 return self._add_printed(outs, content["name"], content["text"], cell_index)
         elif kind in ("display_data", "execute_result"):
@@ -470,6 +472,13 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             printed.settle(final=final)
         if final:
             self._printed.pop(index, None)
+
+    def _hand_on_at_once(self) -> None:
+        """What is printed now and then need not wait for the next beat."""
+        now = asyncio.get_running_loop().time()
+        if now - self._handed_on > FLUSH_INTERVAL:
+            self._handed_on = now
+            self.session.listener.flush()
 
     async def _flush_often(self) -> None:
         """Twenty times a second, hand on what there is: lines to the journal, outputs to the saver."""

@@ -8,6 +8,7 @@ then it is the subreaper that catches the orphans of a guardian that was killed.
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import json
 import os
@@ -26,6 +27,9 @@ from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signa
 from nbflow.kernels.servers import SERVER_CODE
 from nbflow.kernels.title import show_as
 from nbflow.kernels.warmth import WarmImports, read_initial_environment
+
+_F_SETSIG = 10
+"""Linux only, and not in the fcntl module: which signal is sent."""
 
 
 class _Server:
@@ -119,11 +123,13 @@ def _become_somebody() -> Callable[[], None]:
     gc.disable()
     ignored = find_ignored_signals()
     link = socket.socket(fileno=int(sys.argv[1]))
+    _end_with_owner(link, True)
     try:
         warmth, notes = _warm_up(link, json.loads(sys.argv[2]))
     except preload.Refused as reason:
         wire.send(link, {"failed": str(reason), "notes": {}})
         return _leave
+    _end_with_owner(link, False)
     os.set_inheritable(link.fileno(), False)
     while True:
         show_as(["nbflow-fork-server", *json.loads(sys.argv[2])["preload"]])
@@ -133,6 +139,16 @@ def _become_somebody() -> Callable[[], None]:
         if not isinstance(task, socket.socket):
             return _leave if task is None else _Job(task, warmth)
         link, notes = task, {}  # in a fork of the guardian: a server once more, of a kernel that has notebooks to run
+
+
+def _end_with_owner(link: socket.socket, wanted: bool) -> None:
+    """Imports take a second or more, in which nobody looks at the link: the system sends SIGTERM when it is hung up."""
+    fcntl.fcntl(link, fcntl.F_SETOWN, os.getpid())
+    fcntl.fcntl(link, _F_SETSIG, signal.SIGTERM)
+    flags = fcntl.fcntl(link, fcntl.F_GETFL)
+    fcntl.fcntl(link, fcntl.F_SETFL, flags | os.O_ASYNC if wanted else flags & ~os.O_ASYNC)
+    if wanted and select.select([link], [], [], 0)[0]:  # it was before that
+        os._exit(0)
 
 
 def _leave() -> None:

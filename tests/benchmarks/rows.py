@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.benchmarks.contenders import Contender, compete
+from tests.benchmarks.latency import latency
 from tests.benchmarks.notebooks import LIBRARIES, PRELOAD, TRIVIAL, prints, shows, write_notebook
 
 
@@ -211,4 +212,5 @@ ROWS: dict[str, Measure] = {
     "commands": commands,
     "volume": volume,
     "crowd": crowd,
+    "latency": latency,
 }
