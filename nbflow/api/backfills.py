@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from nbflow.api.listing import Runs
-from nbflow.api.run import Run
 from nbflow.api.session import get_project, slot_released
 from nbflow.backfilling import BackfillRecord, BackfillState, Snapshot
 from nbflow.errors import UsageError
@@ -17,6 +16,7 @@ from nbflow.project import Project
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
 
 
 class Backfill:
@@ -86,7 +86,7 @@ class Backfill:
         except ValueError:
             raise UsageError(f"state {states!r}: there are {', '.join(RunState)}") from None
         chosen = RunFilter(backfill_id=self.id, states=wanted, limit=limit, oldest_first=True)
-        return Runs(Run(record, self._project) for record in self._project.list_runs(chosen))
+        return Runs.find(self._project, chosen)
 
     def wait(self, timeout: float | None = None) -> Self:
         """Wait until nothing more happens by itself. Raises WaitTimeout after *timeout* seconds.
@@ -137,17 +137,44 @@ class Backfill:
         return self.resume("failed", wait=wait)
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per run, as :meth:`Runs.to_frame`, in the order of the backfill's rows."""
-        return self.runs().to_frame()
+        """One row per run, as :meth:`Runs.to_frame`, in the order of the backfill's rows, whose numbers are ``row``."""
+        from nbflow.api.frames import read_frame
+
+        wanted = RunFilter(backfill_id=self.id, limit=None, oldest_first=True)
+        frame = read_frame(self._project.store, wanted, extra={"row": "backfill_row"})
+        return frame if frame["row"].is_monotonic_increasing else frame.sort_values("row", ignore_index=True)
+
+    def plot(self, x: str | None = None, y: str | None = None, value: str = "state", ax: Axes | None = None) -> Axes:
+        """A heat map of its runs by the parameters *x* and *y*: of their states, or of a *value*.
+
+        Without *x* and *y* by the axes of the backfill; days alone make a calendar, anything else alone a strip. *value*
+        is a recorded result that is a number, ``"duration"`` (seconds) or ``"attempts"``; where several runs share a cell
+        it shows their mean, or the state that most needs a look. Raises UsageError, and MissingExtraError without
+        matplotlib.
+        """
+        from nbflow.api.grid import read_cells
+        from nbflow.api.plotting import FIELDS, plot_cells
+
+        return plot_cells(read_cells(self._project.store, self.id, self.axes, extra=FIELDS), x, y, value, ax)
 
     def __repr__(self) -> str:
         snapshot = self.look()
         counts = ", ".join(f"{count} {state.replace('_', ' ')}" for state, count in sorted(snapshot.counts.items()))
         return f"<backfill {self.name} ({self.id}) of {self.flow}: {snapshot.state.replace('_', ' ')}: {counts}>"
 
+    def _repr_html_(self) -> str:
+        from nbflow.api.backfill_html import show_backfill
+
+        return show_backfill(self)
+
 
 class Backfills(list[Backfill]):
     """Backfills, newest first."""
+
+    def _repr_html_(self) -> str:
+        from nbflow.api.backfill_html import show_backfills
+
+        return show_backfills(self)
 
 
 def backfills(flow: str | os.PathLike[str] | None = None, *, limit: int | None = 100) -> Backfills:

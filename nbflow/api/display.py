@@ -34,7 +34,7 @@ CELL = "text-align:left;vertical-align:top;padding:2px 10px 2px 0"
 def show_flow(flow: Flow) -> str:
     version = f" · version {flow.version}" if flow.version else ""
     rows = [(_code(p.name), _code(p.type_text), _show_default(p), escape(p.help)) for p in flow.parameters]
-    table = _table(("parameter", "type", "default", "help"), rows) if rows else "<p>no parameters</p>"
+    table = show_table(("parameter", "type", "default", "help"), rows) if rows else "<p>no parameters</p>"
     return f"<div><b>{escape(flow.name)}</b>{version} <small>{escape(str(flow.path))}</small>{table}</div>"
 
 
@@ -56,7 +56,7 @@ def show_run(run: Run) -> str:
     tree = _show_tree(run)
     if tree:
         rows.append(("children", tree))
-    return f"<div><b>{escape(record.name)}</b> <small>{record.id}</small>{_table((), rows)}</div>"
+    return f"<div><b>{escape(record.name)}</b> <small>{record.id}</small>{show_table((), rows)}</div>"
 
 
 def _show_tree(run: Run) -> str:
@@ -89,7 +89,7 @@ def show_runs(runs: Sequence[Run]) -> str:
         created = record.created.strftime("%Y-%m-%d %H:%M:%S")
         state = _badge(record.state, "")
         rows.append((_code(record.id[:8]), escape(record.name), state, created, seconds, escape(values[:200])))
-    return _table(("id", "name", "state", "created (UTC)", "duration", "parameters"), rows)
+    return show_table(("id", "name", "state", "created (UTC)", "duration", "parameters"), rows)
 
 
 def show_schedule(schedule: Schedule) -> str:
@@ -109,7 +109,7 @@ def show_schedule(schedule: Schedule) -> str:
     problem = schedule.problem
     rows += [("problem", f"<b>{escape(problem)}</b>")] if problem else []
     title = f"<b>{escape(record.name)}</b> <small>{record.id}</small> {escape(record.flow)}{version}"
-    return f"<div>{title}{_table((), rows)}</div>"
+    return f"<div>{title}{show_table((), rows)}</div>"
 
 
 def show_schedules(schedules: Sequence[Schedule]) -> str:
@@ -122,7 +122,7 @@ def show_schedules(schedules: Sequence[Schedule]) -> str:
         when = f"{_code(str(record.when))} {escape(record.timezone)}"
         due = "paused" if record.paused else "".join(following) or "over"
         rows.append((_code(record.id), escape(record.name), escape(record.flow), when, due, last, escape(values[:200])))
-    return _table(("id", "name", "flow", "when", "next", "last run", "parameters"), rows)
+    return show_table(("id", "name", "flow", "when", "next", "last run", "parameters"), rows)
 
 
 def _show_default(parameter: Parameter) -> str:
@@ -151,7 +151,7 @@ def _shorten(value: Any) -> str:
     return text if len(text) <= 100 else text[:99] + "…"
 
 
-def _table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
+def show_table(head: Iterable[str], rows: Iterable[Sequence[str]]) -> str:
     """Cells are HTML already."""
     first = "".join(f"<th style='{CELL}'>{escape(name)}</th>" for name in head)
     body = "".join("<tr>" + "".join(f"<td style='{CELL}'>{cell}</td>" for cell in row) + "</tr>" for row in rows)

@@ -39,11 +39,12 @@ _AWARE = re.compile(rf"{_DATE}[T ]\d\d:\d\d(:\d\d([.,]\d{{1,9}})?)?(Z|[+-]\d\d:?
 _UNSUCCESSFUL = frozenset(state.value for state in TERMINAL if not state.is_success)
 
 Columns = Mapping[str, Sequence[Any]]
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
 
-def read_frame(store: Store, wanted: RunFilter, *, extra: Sequence[str] = ()) -> pd.DataFrame:
-    """The runs that *wanted* finds; *extra* names further fields of RunRecord to show."""
-    return make_frame(store.list_columns(wanted, [*_READ, *extra]), extra=extra)
+def read_frame(store: Store, wanted: RunFilter, *, extra: Mapping[str, str] = _NONE) -> pd.DataFrame:
+    """The runs that *wanted* finds; *extra*: further columns in front, each with the field of RunRecord that it shows."""
+    return make_frame(store.list_columns(wanted, [*_READ, *extra.values()]), extra=extra)
 
 
 def read_frame_of(store: Store, sequences: Sequence[int]) -> pd.DataFrame:
@@ -60,12 +61,12 @@ def read_frame_of(store: Store, sequences: Sequence[int]) -> pd.DataFrame:
     return make_frame(columns)
 
 
-def make_frame(columns: Columns = MappingProxyType({}), *, extra: Sequence[str] = ()) -> pd.DataFrame:
+def make_frame(columns: Columns = _NONE, *, extra: Mapping[str, str] = _NONE) -> pd.DataFrame:
     """The frame of runs given field by field. See :meth:`Runs.to_frame` for its columns."""
     import pandas as pd
 
-    columns = columns or dict.fromkeys((*_READ, *extra), ())
-    made = {name: _as_found(columns[name]) for name in extra}
+    columns = columns or dict.fromkeys((*_READ, *extra.values()), ())
+    made = {name: _as_found(columns[field]) for name, field in extra.items()}
     made |= _make_fields(columns)
     taken = {*made, *FIELDS}
     used = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +13,13 @@ if TYPE_CHECKING:
     from nbflow.project import Project
 
 
-def write_runs(
-    project: Project, wanted: RunFilter, path: Path, *, extra: Sequence[str] = (), as_json: bool = False
-) -> int:
-    """One row a run, with the fields *extra* as well; the exit code. Whether the file can be written is checked first."""
+def write_runs(project: Project, wanted: RunFilter, path: Path, *, as_json: bool) -> int:
+    """One row a run; the exit code. Whether the file can be written is checked first."""
     from nbflow.api.exporting import check_target, export_frame
     from nbflow.api.frames import read_frame
 
     check_target(path)
-    frame = read_frame(project.store, wanted, extra=extra)
+    frame = read_frame(project.store, wanted)
     export_frame(frame, path)
     if as_json:
         write_json({"path": str(path), "runs": len(frame), "columns": [str(name) for name in frame.columns]})
