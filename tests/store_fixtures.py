@@ -61,6 +61,23 @@ def start_run(store: Store, **fields: Any) -> tuple[RunRecord, AttemptRecord]:
     return claimed, store.list_attempts(run.id)[-1]
 
 
+_UNDO = {
+    "0003": (
+        "DROP INDEX run_call",
+        "DROP INDEX run_backfill_state",
+        "DROP TABLE backfill",
+        "ALTER TABLE run DROP COLUMN call_key",
+    ),
+    "0002": ("DROP INDEX run_schedule", "DROP TABLE schedule"),
+}
+
+
+def undo_schema(version: str) -> list[str]:
+    """What makes a store's schema that of an earlier version again, as far as migrations and tests look."""
+    undone = [statement for number, statements in _UNDO.items() if number > version for statement in statements]
+    return [*undone, f"UPDATE nbflow_version SET version_num = '{version}'"]
+
+
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     with run_postgres() as server:

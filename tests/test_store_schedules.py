@@ -15,7 +15,7 @@ from nbflow.ports import RunFilter, Store
 from nbflow.scheduling import Catchup, Every, Overlap, ScheduleRecord
 from tests.processes import run_together
 from tests.schedule_fixtures import at, make_schedule
-from tests.store_fixtures import NOW, SUCCEEDED, StoreOpener, add_run, claim_all, later, make_run
+from tests.store_fixtures import NOW, SUCCEEDED, StoreOpener, add_run, claim_all, later, make_run, undo_schema
 
 TICK = timedelta(minutes=1)
 
@@ -332,7 +332,7 @@ def test_a_store_without_schedules_gets_them(opener: StoreOpener) -> None:
     store = opener()
     run = add_run(store, schedule_id="gone", scheduled_time=NOW)
     with store._database.write() as connection:
-        for statement in ("DROP INDEX run_schedule", "DROP TABLE schedule", "UPDATE nbflow_version SET version_num = '0001'"):  # fmt: skip
+        for statement in undo_schema("0001"):
             connection.execute(text(statement))
     migrated = opener()
     assert migrated.get_run(run.id) == run

@@ -64,7 +64,7 @@ class Backfills(Section):
             return _save(connection, replace(known, ready=True, rows=count))
 
     def get_backfill(self, backfill_id: str) -> BackfillRecord:
-        near = table.c.name == backfill_id
+        near = or_(table.c.id == backfill_id, table.c.name == backfill_id)
         if len(backfill_id) >= _SHORTEST_PREFIX:
             near = or_(near, (table.c.id >= backfill_id) & (table.c.id < backfill_id + LAST_CHARACTER))
         listed = select(table).where(near).order_by(table.c.created.desc()).limit(_SHOWN + 1)
@@ -124,7 +124,7 @@ class Backfills(Section):
 
     def requeue_rows(self, runs: Sequence[RunRecord]) -> int:
         wanted = update(run).where(run.c.id == bindparam("at"), ~IS_ACTIVE)
-        wanted = wanted.where(run.c.state.not_in([RunState.COMPLETED.value, RunState.SKIPPED.value]))
+        wanted = wanted.where(*(run.c.state != state.value for state in (RunState.COMPLETED, RunState.SKIPPED)))
         wanted = wanted.values({name: bindparam(name) for name in _REQUEUED}).values(failure=None, cancel_reason=None)
         requeued = 0
         for some in chunks(runs, _BATCH):
