@@ -373,6 +373,48 @@ def test_closing_leaves_no_widget_behind(make_panel: MakePanel) -> None:
     assert count() == before
 
 
+def axis(made: Panel, name: str) -> W.Text:
+    (field,) = [one for one in walk(by_class(made, f"nbflow-axis-{name}")[0]) if isinstance(one, W.Text)]
+    return field
+
+
+def test_axes_are_counted_and_checked_while_they_are_typed(make_panel: MakePanel) -> None:
+    made = make_panel("n: int\nregion: str = 'EU'")
+    tell(made._tabs, selected_index=2)
+    assert "required" in text_of(by_class(made, "nbflow-axis-n")[0])
+    tell(axis(made, "n"), value="1..x")
+    assert "expected int" in text_of(by_class(made, "nbflow-axis-n")[0])
+    assert made._backfill.start_button.disabled
+    tell(axis(made, "n"), value="1..5")
+    tell(axis(made, "region"), value="EU, US")
+    assert "10 rows" in text_of(made)
+    assert made._backfill.start_button.description == "Start 10 runs"
+    assert not made._backfill.start_button.disabled
+    wait_until(lambda: "10 to run" in text_of(made), 30)
+    assert text_of(made).count("<tr><td>") == 10
+    tell(made._backfill.active, value="many")
+    click(made._backfill.start_button)
+    assert "at once: expected a whole number" in text_of(made)
+
+
+@pytest.mark.kernel
+def test_a_backfill_is_started_drawn_and_found_done(make_panel: MakePanel) -> None:
+    made = make_panel("n: int = 0", ["1 / n"])
+    tell(made._tabs, selected_index=2)
+    tell(axis(made, "n"), value="0..2")
+    click(made._backfill.start_button)
+    made._backfill.join(120)
+    text = text_of(made)
+    assert "completed with failures" in text
+    assert "2 completed" in text
+    assert "1 failed" in text
+    assert len(re.findall("role='listitem'", text)) == 3
+    assert 'aria-label="failed: n=0"' in text
+    assert made._backfill.cancel_button.disabled
+    wait_until(lambda: "2 completed before" in text_of(made), 30)
+    assert made._backfill.start_button.disabled
+
+
 # nbflow.panel() inside a notebook
 
 

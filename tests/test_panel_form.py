@@ -13,6 +13,7 @@ from nbflow.errors import ParameterError
 from nbflow.events import Event, EventKind
 from nbflow.parameters import Declaration, SourceCell, Text, read_declaration
 from nbflow.parameters.values import dumps_exact
+from nbflow.widgets.axes import Axes
 from nbflow.widgets.controls import complete_path, find_choice, write_choice
 from nbflow.widgets.form import UNSET, Form
 from nbflow.widgets.kinds import Kind, find_kind, limits_of
@@ -340,3 +341,35 @@ def test_a_notebook_that_can_not_be_read_has_no_preview(tmp_path: Path, content:
     path.write_text(content)
     assert show_preview(path) == ""
     assert show_preview(tmp_path / "gone.ipynb") == ""
+
+
+def test_axes_are_written_as_on_a_command_line() -> None:
+    axes = Axes(declare("day: date\nn: int = 1\nregions: list[str] = []\ntoken: Secret"))
+    assert axes.check({}).rows == 0
+    assert set(axes.check({}).faults) == {"day", "token"}
+    axes.set("day", "2026-01-01..2026-01-31")
+    axes.set("n", "1, 2")
+    check = axes.check({"token": Text("env:TOKEN"), "regions": ["EU", "US"], "n": 9})
+    assert check.faults == {}
+    assert (check.counts, check.rows) == ({"day": 31, "n": 2}, 62)
+    assert check.values["regions"] == [["EU", "US"]]
+    axes.set("n", "3")
+    assert axes.check({"token": Text("env:TOKEN")}).rows == 31
+    axes.set("n", "")
+    assert "n" not in axes.check({}).values
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1..x", "expected int, got '1..x'"),
+        ("1,,2", "a value is empty"),
+        ("9..1", "it ends before it starts"),
+        ("[1", "not a JSON list"),
+        ("1,200", "must be from 1 to 100"),
+    ],
+)
+def test_a_wrong_axis_is_told_at_its_field(text: str, message: str) -> None:
+    axes = Axes(declare("n: Annotated[int, Range(1, 100)] = 1"))
+    axes.set("n", text)
+    assert message in axes.check({}).faults["n"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -17,15 +18,17 @@ from nbflow.api.run import Run
 from nbflow.errors import NbflowError, ParameterError
 from nbflow.events import Event
 from nbflow.lifecycle import RunRecord, RunState
+from nbflow.widgets.backfill_view import BackfillView
 from nbflow.widgets.cells import get_open_panels
 from nbflow.widgets.either import close_all
-from nbflow.widgets.following import Follower
+from nbflow.widgets.following import follow_run
 from nbflow.widgets.form import Check
 from nbflow.widgets.form_view import FormView, describe_check
 from nbflow.widgets.frame import Frame
 from nbflow.widgets.history import History
 from nbflow.widgets.run_view import RunView
 from nbflow.widgets.snippets import to_command, to_python
+from nbflow.widgets.waiting import Watcher
 
 
 class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
@@ -36,7 +39,7 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
         self._lock = threading.RLock()
         self._flow = flow
         self._run: RunRecord | None = None
-        self._follower: Follower | None = None
+        self._follower: Watcher | None = None
         self._busy = False
         self._frame = Frame(self, flow.name, flow.version, flow.path)
         self._form = FormView(
@@ -46,7 +49,9 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
         self._view = RunView(self._read_log, self._copy_notebook)
         self._history = History(flow.project, flow.reference, use=self._use, again=self._run_again, look=self._look)
         first = W.VBox([self._form.widget, self._buttons, self._code, self._view.widget])
-        self._tabs = W.Tab([first, self._history.widget], titles=("Run", "Recent runs"))
+        self._backfill = BackfillView(lambda: self._flow, lambda: self._form.form.to_values())
+        tabs = [first, self._history.widget, self._backfill.widget]
+        self._tabs = W.Tab(tabs, titles=("Run", "Recent runs", "Backfill"))
         self._tabs.observe(self._change_tab, names="selected_index")
         self.children = (*self._frame.parts, self._tabs)
         self._show_check(self._form.check)
@@ -137,6 +142,7 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
             follower, self._follower = self._follower, None
         if follower is not None:
             follower.stop()
+        self._backfill.close()
         if self.comm is not None:
             children, self.children = self.children, ()
             for child in (*children, self.layout):
@@ -189,6 +195,8 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
     def _change_tab(self, change: Any) -> None:
         if change["new"] == 1:
             self._history.refresh()
+        elif change["new"] == 2:
+            self._backfill.open()
 
     # runs
 
@@ -202,7 +210,8 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
         self._run = None
         self._view.begin()
         self._show_check(self._form.check)
-        self._follower = Follower(self._flow.project, begin, tell=self._tell, fail=self._fail)
+        work = partial(follow_run, self._flow.project, begin, self._tell)
+        self._follower = Watcher(work, fail=self._fail)
         self._follower.start()
 
     def _tell(self, run: RunRecord, events: Sequence[Event]) -> None:
