@@ -88,6 +88,42 @@ def test_a_function_gets_the_flow_the_run_and_both_states(make_notebook: Noteboo
 
 
 @pytest.mark.kernel
+def test_the_hooks_of_children_are_called_though_their_parents_kernel_is_gone(
+    make_notebook: NotebookFactory, tmp_path: Path
+) -> None:
+    (tmp_path / "my_hooks.py").write_text("def note(*told): pass\n")
+    make_notebook(["1"], name="child.ipynb")
+    nest = "import nbflow\nnbflow.flow({!r}).map([{{}}] * {})"
+    make_notebook([nest.format("child.ipynb", 1)], name="middle.ipynb")
+    path = make_notebook([nest.format("middle.ipynb", 1)], name="top.ipynb")
+    run, records = run_with(tmp_path, 'hooks = ["my_hooks:note"]\n', path)
+    with Project(load_config({}, tmp_path)) as project:
+        [middle] = Run(project.get_run(run.id), project).children
+        [child] = middle.children
+        for told in (records, middle.hooks, child.hooks):
+            assert [(record["new"], record["error"]) for record in told] == [
+                (state, None) for state in ("pending", "running", "completed")
+            ]
+
+
+@pytest.mark.kernel
+def test_an_installed_package_brings_hooks_by_its_entry_points(
+    make_notebook: NotebookFactory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site = tmp_path / "site"
+    (site / "hooky-1.0.dist-info").mkdir(parents=True)
+    (site / "hooky-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: hooky\nVersion: 1.0\n")
+    (site / "hooky-1.0.dist-info" / "entry_points.txt").write_text("[nbflow.hooks]\nnote = hooky:note\n")
+    (site / "hooky.py").write_text("def note(flow, run, old, new): raise ValueError(f'heard of {new}')\n")
+    monkeypatch.syspath_prepend(site)
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    run, records = run_with(tmp_path, "", make_notebook(["1"]))
+    assert run.state is RunState.COMPLETED
+    assert [record["hook"] for record in records] == ["hooky:note"] * 3
+    assert "heard of completed" in str(records[-1]["error"])
+
+
+@pytest.mark.kernel
 def test_a_hook_that_fails_hangs_or_is_missing_harms_no_run(make_notebook: NotebookFactory, tmp_path: Path) -> None:
     (tmp_path / "bad.py").write_text(
         "import os, time\ndef fails(*a): raise ValueError('no such luck')\ndef hangs(*a): time.sleep(60)\n"

@@ -1,4 +1,8 @@
-"""The notifier: a queue of state changes, and a thread that has the hooks called one after the other."""
+"""The notifier: a queue of state changes, and a thread that has the hooks called one after the other.
+
+What is asked for is written down beside the run, and so is what was done: when a notebook's run ends, and its kernel
+with it, whoever looks after that run does for its children what the kernel did not come to.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +14,11 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -20,6 +26,7 @@ from nbflow.hooks import Hook
 from nbflow.lifecycle import RunRecord, RunState
 
 FILE_NAME = "hooks.jsonl"
+ASKED_NAME = "hooks-asked.jsonl"
 GROUP = "nbflow.hooks"
 DRAIN_SECONDS = 60.0
 ERROR_CHARACTERS = 2_000
@@ -38,15 +45,20 @@ class Notifier:
         hooks: Sequence[Hook],
         *,
         folder_of: Callable[[str], Path],
+        children_of: Callable[[str], Sequence[RunRecord]],
         environment: Mapping[str, str],
         path: str | None,
     ) -> None:
-        """*folder_of* gives a run's folder, where its hooks are recorded; *path*: where dotted paths are found besides."""
+        """*folder_of* gives a run's folder, where its hooks are recorded, and *children_of* the runs that it submitted.
+
+        *path*: where dotted paths are found besides.
+        """
         self._hooks = tuple(hooks)
         self._folder_of = folder_of
+        self._children_of = children_of
         self._environment = dict(environment)
         self._path = path
-        self._queue: queue.SimpleQueue[tuple[Hook, RunRecord, RunState | None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
@@ -57,14 +69,17 @@ class Notifier:
 
     def tell(self, run: RunRecord, old: RunState | None) -> None:
         """The run came from state *old* (None: it is new) to the one that it has."""
-        if run.state is old:
+        if run.state is old or not self._hooks:
             return
         for hook in self._hooks:
             if hook.wants(run):
-                self._queue.put((hook, run, old))
-                self._start()
+                self._write(run, ASKED_NAME, {"hook": hook.label, "old": old, "new": run.state})
+                self._put(partial(self._call, hook, run, old, run.state))
+        if run.state.is_terminal:
+            self._put(partial(self._make_up_for, run))
 
-    def _start(self) -> None:
+    def _put(self, task: Callable[[], None]) -> None:
+        self._queue.put(task)
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._serve, name="nbflow-hooks", daemon=True)
@@ -77,18 +92,46 @@ class Notifier:
             self._thread.join(DRAIN_SECONDS)
 
     def _serve(self) -> None:
-        while (item := self._queue.get()) is not None:
-            hook, run, old = item
-            began = time.monotonic()
+        while (task := self._queue.get()) is not None:
             try:
-                error = self._carry_out(hook, run, old)
-            except Exception as failure:
-                error = f"{type(failure).__name__}: {failure}"
-            self._record(hook, run, old, error, time.monotonic() - began)
+                task()
+            except Exception:
+                logging.getLogger(__name__).exception("hooks could not be seen to")
 
-    def _carry_out(self, hook: Hook, run: RunRecord, old: RunState | None) -> str:
+    def _call(self, hook: Hook, run: RunRecord, old: RunState | None, new: RunState) -> None:
+        began = time.monotonic()
+        try:
+            error = self._carry_out(hook, run, old, new)
+        except Exception as failure:
+            error = f"{type(failure).__name__}: {failure}"
+        if error:
+            logging.getLogger(__name__).warning("hook %s failed for run %s: %s", hook.label, run.id, error)
+        record = {
+            "time": datetime.now(UTC).isoformat(),
+            "hook": hook.label,
+            "old": old,
+            "new": new,
+            "error": error or None,
+            "seconds": round(time.monotonic() - began, 3),
+        }
+        self._write(run, FILE_NAME, record)
+
+    def _make_up_for(self, run: RunRecord) -> None:
+        """Have the hooks called that a notebook asked for, for its children, and did not live to see called."""
+        hooks = {hook.label: hook for hook in self._hooks}
+        for child in self._children_of(run.id):
+            folder = self._folder_of(child.id)
+            done = Counter(_key(record) for record in _read(folder / FILE_NAME))
+            for asked in _read(folder / ASKED_NAME):
+                done[_key(asked)] -= 1
+                if done[_key(asked)] < 0 and asked["hook"] in hooks:
+                    old = RunState(str(asked["old"])) if asked["old"] else None
+                    self._call(hooks[str(asked["hook"])], child, old, RunState(str(asked["new"])))
+            self._make_up_for(child)
+
+    def _carry_out(self, hook: Hook, run: RunRecord, old: RunState | None, new: RunState) -> str:
         """Why it failed; empty where it did not."""
-        message = {"hook": hook.to_json(), "run_id": run.id, "old": old, "new": run.state, "path": self._path}
+        message = {"hook": hook.to_json(), "run_id": run.id, "old": old, "new": new, "path": self._path}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "nbflow.api.calling"],
             stdin=subprocess.PIPE,
@@ -106,27 +149,25 @@ class Notifier:
             return f"it did not end within {hook.timeout:g} s"
         return "" if process.returncode == 0 else output.decode("utf-8", "replace").strip()[-ERROR_CHARACTERS:]
 
-    def _record(self, hook: Hook, run: RunRecord, old: RunState | None, error: str, seconds: float) -> None:
-        record = {
-            "time": datetime.now(UTC).isoformat(),
-            "hook": hook.label,
-            "old": old,
-            "new": run.state,
-            "error": error or None,
-            "seconds": round(seconds, 3),
-        }
-        if error:
-            logging.getLogger(__name__).warning("hook %s failed for run %s: %s", hook.label, run.id, error)
+    def _write(self, run: RunRecord, name: str, record: Mapping[str, object]) -> None:
         with suppress(OSError):
             folder = self._folder_of(run.id)
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with open(folder / FILE_NAME, "a", encoding="utf-8") as file:
+            with open(folder / name, "a", encoding="utf-8") as file:
                 file.write(json.dumps(record) + "\n")
 
 
 def read_hook_records(folder: Path) -> list[dict[str, object]]:
     """What was recorded of the hooks of a run."""
+    return _read(folder / FILE_NAME)
+
+
+def _read(path: Path) -> list[dict[str, object]]:
     try:
-        return [json.loads(line) for line in (folder / FILE_NAME).read_text(encoding="utf-8").splitlines()]
+        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (OSError, ValueError):
         return []
+
+
+def _key(record: Mapping[str, object]) -> tuple[object, ...]:
+    return record["hook"], record["old"], record["new"]

@@ -119,6 +119,7 @@ class Project:
                 self._notifier = Notifier(
                     [*config.hooks, *find_installed_hooks()],
                     folder_of=lambda run_id: self.get_attempt_folder(run_id, 1).parent,
+                    children_of=lambda run_id: self.store.list_runs(RunFilter(parent_id=run_id, limit=None)),
                     environment=to_environment(config),
                     path=str(config.source.parent) if config.source else None,
                 )
@@ -128,12 +129,13 @@ class Project:
         """Stop executing (what still runs here is ended), have the hooks told, and let the store go."""
         with self._lock:
             dispatcher, self._dispatcher = self._dispatcher, None
-            store, self._store = self._store, None
             notifier, self._notifier = self._notifier, None
         if dispatcher is not None:
             dispatcher.close()
         if notifier is not None:
             notifier.close()
+        with self._lock:  # only now: the hooks look into it
+            store, self._store = self._store, None
         if store is not None:
             store.close()
 
