@@ -59,7 +59,7 @@ class BackfillView:
         self.dry_button = self._make_button("Dry run", "Show what would be run, and start nothing", self._click_dry)
         self.hold_button = self._make_button("Pause", "Begin no further row", self._click_hold)
         self.cancel_button = self._make_button(
-            "Cancel", "End the rows that run, and begin no other", self._click_cancel
+            "Cancel backfill", "End the rows that run, and begin no other", self._click_cancel
         )
         actions = W.HBox([self.start_button, self.dry_button, self.hold_button, self.cancel_button, self.count])
         actions.add_class("nbflow-buttons")
