@@ -14,6 +14,7 @@ from tests.browser_fixtures import (  # noqa: F401 - fixtures and hooks for ever
     check_accessibility,
     open_page,
     page,
+    pytest_addoption,
     pytest_collection_modifyitems,
     pytest_runtest_makereport,
 )

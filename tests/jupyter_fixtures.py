@@ -155,13 +155,14 @@ def write_settings(folder: Path) -> None:
 def open_notebook(jupyter_server: JupyterServer, open_page: OpenPage) -> OpenNotebook:
     """``open_notebook("lab", ["import nbflow", ...])``: a page with that notebook, all its cells run.
 
-    *name* is the file's; ``run=False`` only opens it. Options beside it are those of ``open_page``.
+    *name* is the file's, which is there already where *cells* is None; ``run=False`` only opens it. Options beside it are those of ``open_page``.
     """
 
     def make(
-        front: Front, cells: Sequence[str], *, name: str = "panel.ipynb", run: bool = True, **options: Any
+        front: Front, cells: Sequence[str] | None, *, name: str = "panel.ipynb", run: bool = True, **options: Any
     ) -> Page:
-        jupyter_server.put(name, None, cells)
+        if cells is not None:
+            jupyter_server.put(name, None, cells)
         page = open_page(allowed_errors=ALLOWED_ERRORS, **options)
         place = PLACES[front].format(name)
         page.goto(f"{jupyter_server.url}/{place}{'&' if '?' in place else '?'}token={jupyter_server.token}")

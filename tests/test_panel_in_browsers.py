@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +17,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
+ROOT = Path(__file__).parents[1]
+TOUR = "08-the-panel.ipynb"
 SECRET = "hunter2-is-no-secr"  # as long as the notebook asks
 
 
@@ -259,7 +263,7 @@ def test_thirty_parameters_of_all_types_beside_hostile_texts(
     assert fields["moment"].startswith("2026-03-28T12:30")
     assert fields["aware"].startswith("2026-03-28T12:30")
     assert fields["words"] == "one\ntwo"
-    expect(thirty.locator(".nbflow-todo")).to_contain_text("missing: sure, needed")
+    expect(thirty.locator(".nbflow-todo").first).to_contain_text("missing: sure, needed")
     check_accessibility(page, within=".nbflow-panel")
     find_field(thirty, "sure").select_option(label="True")
     find_field(thirty, "needed").fill("here")
@@ -279,6 +283,43 @@ def test_thirty_parameters_of_all_types_beside_hostile_texts(
     assert hostile.locator("script, img[src='x']").count() == 0
     see_state(thirty, "completed")
     check_accessibility(page, within=".nbflow-panel")
+
+
+def test_the_tour_sets_its_own_parameters_and_runs_another_notebook(
+    open_notebook: OpenNotebook, jupyter_server: JupyterServer, request: pytest.FixtureRequest
+) -> None:
+    from playwright.sync_api import expect
+
+    for name in (TOUR, "01-first-run.ipynb"):
+        shutil.copy(ROOT / "notebooks" / name, jupyter_server.notebooks)
+    page = open_notebook("lab", None, name=TOUR, viewport={"width": 1180, "height": 1000})
+    own, first = page.locator(".nbflow-panel").nth(0), find_panel(page, 1)
+    outputs = page.locator(".jp-OutputArea-output")
+    expect(outputs.filter(has_text="changes from 1940 to 1959").first).to_contain_text("Europe/Berlin")
+
+    find_field(own, "first").fill("1899")
+    expect(find_row(own, "first")).to_contain_text("must be from 1900 to 2030")
+    expect(own.get_by_role("button", name="Apply")).to_be_disabled()
+    find_field(own, "first").fill("1968")
+    find_field(own, "years").fill("4")
+    find_field(own, "place").select_option("Europe/London")
+    own.get_by_role("button", name="Apply").click()
+    expect(own).to_contain_text("applied")
+    assert execute(page, "print(place, first, years, night)") == "Europe/London 1968 4 False\n"
+    page.evaluate("jupyterapp.shell.currentWidget.content.activeCellIndex = 5")
+    page.evaluate("jupyterapp.commands.execute('notebook:run-all-below')")
+    expect(outputs.filter(has_text="changes from 1968 to 1971").first).to_contain_text("Europe/London")
+
+    first = find_panel(page, 1)
+    find_field(first, "planet").select_option("Mars")
+    press_run(first)
+    see_state(first, "completed")
+    expect(first.get_by_role("log")).to_contain_text("Mars: the day through one year")
+    expect(first.locator(".nbflow-results").first).to_contain_text("widest_swing")
+    if request.config.getoption("--write-screenshots"):
+        page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
+        first.scroll_into_view_if_needed()
+        page.screenshot(path=ROOT / ".github" / "panel.png")
 
 
 def test_a_log_of_20000_lines_neither_floods_nor_freezes_the_page(
