@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Self
 
 from nbflow.api.listing import Runs
+from nbflow.api.progress import NoView, choose_view, follow
 from nbflow.api.session import get_project, slot_released
 from nbflow.backfilling import BackfillRecord, BackfillState, Snapshot
 from nbflow.errors import UsageError
@@ -88,16 +89,16 @@ class Backfill:
         chosen = RunFilter(backfill_id=self.id, states=wanted, limit=limit, oldest_first=True)
         return Runs.find(self._project, chosen)
 
-    def wait(self, timeout: float | None = None) -> Self:
+    def wait(self, timeout: float | None = None, *, progress: bool = True) -> Self:
         """Wait until nothing more happens by itself. Raises WaitTimeout after *timeout* seconds.
 
-        Rows that failed raise nothing: ``state`` and ``to_frame()`` tell them. Ctrl-C ends the rows that run here; those
+        Meanwhile a notebook shows a bar and the grid, a terminal a bar, unless *progress* is false. Rows that failed raise nothing: ``state`` and ``to_frame()`` tell them. Ctrl-C ends the rows that run here; those
         that wait are left for :meth:`resume`.
         """
         backfills = self._project.backfills
         try:
             with slot_released(self._project):
-                backfills.wait(self.id, timeout=timeout)
+                follow(self._project, self.id, choose_view(self._project) if progress else NoView(), timeout=timeout)
         except KeyboardInterrupt as interrupt:
             snapshot = backfills.interrupt(self.id, reason="SIGINT")
             if snapshot.state is BackfillState.INTERRUPTED:

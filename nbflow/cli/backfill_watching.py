@@ -13,6 +13,7 @@ from nbflow.errors import NbflowError
 
 if TYPE_CHECKING:
     from nbflow.backfilling import Snapshot
+    from nbflow.cli.backfill_progress import Rows
     from nbflow.project import Project
     from nbflow.project.backfills import Started
 
@@ -28,7 +29,8 @@ def finish_backfill(project: Project, started: Started, *, detach: bool, as_json
         prefix = f"backfill {backfill_id}: " if started.goes_on else ""
         write_line(prefix + started.message, error=True)
     watches = started.goes_on and not detach
-    snapshot = watch_backfill(project, backfill_id) if watches else project.backfills.look(backfill_id)
+    look = project.backfills.look
+    snapshot = watch_backfill(project, backfill_id, as_json=as_json) if watches else look(backfill_id)
     if as_json:
         write_json(backfill_to_json(snapshot, message=started.message))
     elif watches:
@@ -39,20 +41,23 @@ def finish_backfill(project: Project, started: Started, *, detach: bool, as_json
     return ExitCode.OK if detach and started.goes_on else exit_code_of_backfill(snapshot)
 
 
-def watch_backfill(project: Project, backfill_id: str) -> Snapshot:
+def watch_backfill(project: Project, backfill_id: str, *, as_json: bool) -> Snapshot:
     """How it stands in the end. SIGINT, SIGTERM and SIGHUP end the rows that run here; those that wait are left."""
-    backfills = project.backfills
-    with signals_passed_on(lambda request, hurry: _interrupt(project, backfill_id, request, hurry=hurry)):
-        return backfills.wait(backfill_id)
+    from nbflow.api.progress import follow
+    from nbflow.cli.backfill_progress import make_progress
+
+    view = make_progress(project, backfill_id, as_json=as_json)
+    with signals_passed_on(lambda request, hurry: _interrupt(project, backfill_id, view, request, hurry=hurry)):
+        return follow(project, backfill_id, view)
 
 
-def _interrupt(project: Project, backfill_id: str, request: signal.Signals, *, hurry: bool) -> None:
+def _interrupt(project: Project, backfill_id: str, view: Rows, request: signal.Signals, *, hurry: bool) -> None:
     if not hurry:
-        write_line("ending the rows that run: they may clean up; once more kills them at once", error=True)
+        view.note("ending the rows that run: they may clean up; once more kills them at once")
     try:
         project.backfills.interrupt(backfill_id, reason=request.name, hurry=hurry)
     except NbflowError as error:
-        write_line(f"could not be ended: {error}; press Ctrl-C until it ends", error=True)
+        view.note(f"could not be ended: {error}; press Ctrl-C until it ends")
 
 
 def exit_code_of_backfill(snapshot: Snapshot) -> ExitCode:
