@@ -8,13 +8,15 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from nbflow.lifecycle import RunOptions, RunState
 from nbflow.parameters.values import TooDeep, loads_exact
 from nbflow.server.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
+ABSENT: Any = None
+"""Of fields that are left out or given, but never null; ``model_fields_set`` tells which."""
 
 LONGEST = 10 * 365 * 86400.0
 """Seconds: more than anybody waits."""
@@ -69,9 +71,7 @@ def read_query(model: type[M], arguments: Mapping[str, list[str]]) -> M:
     errors: dict[str, str] = {}
     for name, field in model.model_fields.items():
         given = arguments.get(name, [])
-        if any("\x00" in text for text in given):
-            errors[name] = "it holds a NUL character"
-        elif "list" in str(field.annotation):
+        if "list" in str(field.annotation):
             value[name] = given
         elif len(given) > 1:
             errors[name] = "given more than once"
@@ -121,14 +121,57 @@ def _read_time(value: Any) -> Any:
         raise ValueError("expected a time such as 2026-01-31T07:00:00Z") from None
 
 
+NO_NUL = r"^[^\x00]+$"
+_STEP = r"[^\x00/.][^\x00/]*"
+PATH_PATTERN = rf"^{_STEP}(/{_STEP})*$"
+
+
+def shown(**schema: Any) -> Any:
+    """What the description says of a field, where that is narrower than what is taken: no pattern could say it all."""
+    return Field(json_schema_extra=schema)
+
+
+PLAIN_KEY = "^[!-~]([ -~]{0,60}[!-~])?$"
+PLAIN_TAG = "^[!-+--~]+$"
+PLAIN_NAME = "^[!-z|~]+$"
+PLAIN_PATH = PATH_PATTERN.replace("/]", "/{}]").replace("/.]", "/.{}]")
+PLAIN_CRON = r"^[0-5]?[0-9] (\*|1?[0-9]|2[0-3]) (\*|[1-9]|1[0-9]|2[0-8]) (\*|[1-9]|1[0-2]) (\*|[0-6])$"
+PLAIN_INTERVAL = r"^[1-9][0-9]{0,4}(s|min|h)$"
+
+
+def _check_printable(text: str) -> str:
+    if not text.isprintable() or not text.strip():
+        raise ValueError("expected printable characters")
+    return text
+
+
+def _check_tag(text: str) -> str:
+    if "," in text:
+        raise ValueError("a tag holds no comma")
+    return _check_printable(text)
+
+
 Whole = Annotated[int, BeforeValidator(_read_whole)]
 Count = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_read_whole)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 Limit = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 Time = Annotated[datetime, BeforeValidator(_read_time)]
-Text = Annotated[str, Field(min_length=1, max_length=1000)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Tags = Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=MAX_TAGS)]
+Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
+Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable), shown(pattern="^[!-~]+$")]
+Template = Annotated[
+    str,
+    Field(min_length=1, max_length=200),
+    AfterValidator(_check_printable),
+    shown(pattern=PLAIN_NAME, description="May hold {parameter} and {parameter:format}."),
+]
+RelativePath = Annotated[str, Field(min_length=1, max_length=1000, pattern=PATH_PATTERN)]
+PathTemplate = Annotated[
+    str,
+    Field(min_length=1, max_length=1000, pattern=PATH_PATTERN),
+    shown(pattern=PLAIN_PATH, description="Below the server's folder; may hold {parameter} and {parameter:format}."),
+]
+Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_tag), shown(pattern=PLAIN_TAG)]
+Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 Values = dict[str, Any]
 
 
@@ -142,8 +185,8 @@ class Options(Body):
     """How a run is executed; times in seconds, paths relative to the server's folder."""
 
     kernel: Name | None = None
-    cwd: Text | None = None
-    output: Text | None = None
+    cwd: RelativePath | None = None
+    output: PathTemplate | None = None
     timeout: Limit | None = None
     cell_timeout: Limit | None = None
     start_timeout: Limit | None = None
@@ -160,11 +203,32 @@ class Options(Body):
         return replace(before, **self.model_dump(exclude_none=True))
 
 
+class Cell(BaseModel):
+    """A cell of a notebook, as far as it is read."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    cell_type: Literal["code", "markdown", "raw"]
+    source: str | list[str]
+    metadata: Values = Field(default_factory=dict)
+
+
+class NotebookBody(BaseModel):
+    """A notebook of format 4, as it is in its file."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    nbformat: Literal[4]
+    nbformat_minor: Annotated[int, Field(ge=0, le=100), BeforeValidator(_read_whole)]
+    metadata: Values
+    cells: list[Cell]
+
+
 class RunRequest(Body):
     """A run that is asked for."""
 
     parameters: Values = Field(default_factory=dict)
-    name: Name | None = None
+    name: Template | None = None
     tags: Tags = Field(default_factory=list)
     skip_completed: bool = False
     parent_id: Annotated[str, Field(pattern=r"^[0-9a-f]{4,32}$")] | None = None
@@ -174,17 +238,21 @@ class RunRequest(Body):
 class StartRequest(RunRequest):
     """A run of a registered flow, of a notebook below the server's folder, or of one that is sent along: exactly one of them."""
 
-    flow: Text | None = None
-    path: Text | None = None
-    notebook: Values | None = None
-    label: Name | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"oneOf": [{"required": [name]} for name in ("flow", "path", "notebook")]}
+    )
+
+    flow: Text = ABSENT
+    path: Text = ABSENT
+    notebook: NotebookBody = ABSENT
+    label: RelativePath | None = None
 
 
 class RerunRequest(Body):
     """A run like another one, with changes."""
 
     parameters: Values = Field(default_factory=dict)
-    name: Name | None = None
+    name: Template | None = None
     tags: Tags | None = None
     options: Options | None = None
 
@@ -205,10 +273,14 @@ class CheckRequest(Body):
 class ScheduleChange(Body):
     """What of a schedule is to be another; what is left out stays."""
 
-    cron: Name | None = None
-    every: Annotated[str, Field(min_length=1, max_length=100)] | Annotated[float, Field(gt=0, le=LONGEST)] | None = None
+    cron: Annotated[str, Field(min_length=1, max_length=200), shown(pattern=PLAIN_CRON)] | None = None
+    every: (
+        Annotated[str, Field(min_length=1, max_length=100), shown(pattern=PLAIN_INTERVAL)]
+        | Annotated[float, Field(ge=1, le=LONGEST, allow_inf_nan=False)]
+        | None
+    ) = None
     timezone: Name | None = None
-    name: Annotated[str, Field(min_length=1, max_length=100)] | None = None
+    name: Annotated[Name, Field(max_length=100)] | None = None
     parameters: Values = Field(default_factory=dict)
     unset: list[Name] = Field(default_factory=list)
     starts: Time | None = None
@@ -217,7 +289,7 @@ class ScheduleChange(Body):
     catchup_limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_read_whole)] | None = None
     overlap: Literal["skip", "queue", "allow"] | None = None
     misfire_grace: Seconds | None = None
-    run_name: Name | None = None
+    run_name: Template | None = None
     tags: Tags | None = None
     options: Options | None = None
     paused: bool | None = None
@@ -226,14 +298,22 @@ class ScheduleChange(Body):
 class ScheduleRequest(ScheduleChange):
     """A schedule: of a registered flow or of a notebook below the server's folder, by cron or by interval."""
 
-    flow: Text | None = None
-    path: Text | None = None
+    model_config = ConfigDict(
+        json_schema_extra={
+            "allOf": [
+                {"oneOf": [{"required": ["flow"]}, {"required": ["path"]}]},
+                {"oneOf": [{"required": ["cron"]}, {"required": ["every"]}]},
+            ]
+        }
+    )
 
-
-class SchedulesQuery(BaseModel):
-    """Which schedules are listed."""
-
-    flow: Text | None = None
+    flow: Text = ABSENT
+    path: Text = ABSENT
+    cron: Annotated[str, Field(min_length=1, max_length=200), shown(pattern=PLAIN_CRON)] = ABSENT
+    every: (
+        Annotated[str, Field(min_length=1, max_length=100), shown(pattern=PLAIN_INTERVAL)]
+        | Annotated[float, Field(ge=1, le=LONGEST, allow_inf_nan=False)]
+    ) = ABSENT
 
 
 PROJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -243,10 +323,12 @@ FlowName = Annotated[str, Field(pattern=PROJECT_PATTERN)]
 class RegisterRequest(Body):
     """A notebook to register: below the server's folder, or sent along."""
 
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["path"]}, {"required": ["notebook", "name"]}]})
+
     project: FlowName
-    name: FlowName | None = None
-    path: Text | None = None
-    notebook: Values | None = None
+    name: FlowName = ABSENT
+    path: Text = ABSENT
+    notebook: NotebookBody = ABSENT
 
 
 class Query(BaseModel):
@@ -277,6 +359,12 @@ class RunsQuery(Query):
     cursor: Cursor | None = None
 
 
+class SchedulesQuery(Query):
+    """Which schedules are listed."""
+
+    flow: Text | None = None
+
+
 class VersionQuery(Query):
     version: Annotated[int, Field(ge=1, le=10**9)] | None = None
 
@@ -295,7 +383,7 @@ class LogsQuery(EventsQuery):
 
 
 class PairsQuery(Query):
-    prefix: Annotated[str, Field(max_length=500)] = ""
+    prefix: Annotated[str, Field(max_length=500, pattern=NO_NUL.replace("+", "*"))] = ""
 
 
 class PathQuery(Query):

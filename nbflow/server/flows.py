@@ -16,10 +16,10 @@ from nbflow.records import finding_to_json, flow_to_json, parameter_to_json
 from nbflow.server.bodies import (
     CheckRequest,
     FlowsQuery,
+    NotebookBody,
     PathQuery,
     RegisterRequest,
     VersionQuery,
-    parse_json,
     read,
     read_query,
 )
@@ -87,8 +87,9 @@ class FlowsHandler(ApiHandler):
         self.answer({"flows": [flow_to_json(version) for version in found]})
 
     async def post(self) -> None:
-        request = read(RegisterRequest, self.read_json())
-        version, new = await self.call(_register, self.service, request)
+        body = self.read_json()
+        request = read(RegisterRequest, body)
+        version, new = await self.call(_register, self.service, request, body)
         self.answer(
             await self.call(_describe, self.project, version.full_name, None),
             HTTPStatus.CREATED if new else HTTPStatus.OK,
@@ -96,19 +97,21 @@ class FlowsHandler(ApiHandler):
         )
 
 
-def _register(service: Service, request: RegisterRequest) -> tuple[FlowVersion, bool]:
-    if (request.path is None) == (request.notebook is None):
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "give one of path and notebook", errors={"path": "or notebook"})
-    if request.path is not None:
+def _register(service: Service, request: RegisterRequest, body: Mapping[str, Any]) -> tuple[FlowVersion, bool]:
+    given = request.model_fields_set
+    if ("path" in given) == ("notebook" in given):
+        message = "give one of path and notebook"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"path": message})
+    if "path" in given:
         path = service.find_notebook(request.path)
-        return service.project.register(path, project=request.project, name=request.name)
-    if request.name is None:
+        return service.project.register(path, project=request.project, name=request.name or None)
+    if "name" not in given:
         message = "required where the notebook itself is sent"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"name: {message}", errors={"name": message})
-    return upload(service, request.project, request.name, to_content(request.notebook))
+    return upload(service, request.project, request.name, to_content(body["notebook"]))
 
 
-def to_content(notebook: Mapping[str, Any] | None) -> bytes:
+def to_content(notebook: Mapping[str, Any]) -> bytes:
     """A notebook that was a part of a JSON body as the file it would be."""
     return dumps_strict(notebook).encode("ascii")
 
@@ -128,7 +131,7 @@ class FlowHandler(ApiHandler):
 
     async def put(self, project: str, name: str) -> None:
         """The body is the notebook."""
-        parse_json(self.body, self.request.headers.get("Content-Type", ""))
+        read(NotebookBody, self.read_json())
         version, new = await self.call(upload, self.service, project, name, self.body)
         self.answer(
             await self.call(_describe, self.project, version.full_name, None),

@@ -64,7 +64,7 @@ class Once:
             entry = self._put(name, entry, fresh)
         if entry["request"] != digest:
             message = "this key was used for another request; choose a new one for each run"
-            raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, f"{FIELD}: {message}", errors={FIELD: message})
+            raise Problem(HTTPStatus.CONFLICT, f"{FIELD}: {message}", errors={FIELD: message})
         return entry
 
     def _put(self, name: str, known: dict[str, Any] | None, fresh: dict[str, Any]) -> dict[str, Any]:

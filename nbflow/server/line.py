@@ -26,7 +26,7 @@ FILE_NAME = "worker.json"
 SOCKET_NAME = "line"
 LONGEST_LINE = 4 * 1024 * 1024
 TIMEOUT = 5.0
-PATIENCE = 20.0
+PATIENCE = 10.0
 """Seconds that a run with secrets waits for a worker that is about to start."""
 PAUSE = 0.1
 

@@ -23,15 +23,7 @@ PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "name": {"type": "string", "pattern": bodies.PROJECT_PATTERN},
     "run_id": {"type": "string", "pattern": "^[0-9a-f]{4,32}$"},
     "schedule_id": {"type": "string", "pattern": "^[0-9a-zA-Z._-]{1,100}$"},
-    "key": {"type": "string", "pattern": "^[0-9a-zA-Z._:-][0-9a-zA-Z._:/-]{0,98}[0-9a-zA-Z._:-]$"},
-}
-NOTEBOOK_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "properties": {
-        "nbformat": {"type": "integer", "enum": [4]},
-        "cells": {"type": "array", "items": {"type": "object"}},
-    },
-    "required": ["nbformat", "cells"],
+    "key": {"type": "string", "pattern": bodies.PLAIN_KEY},
 }
 
 
@@ -93,7 +85,7 @@ def _describe(operation: Operation, schemas: dict[str, Any]) -> dict[str, Any]:
         schema = _take_schema(operation.body, schemas)
         told["requestBody"] = {"required": operation.needs_body, "content": _content(JSON, schema)}
     elif operation.method in ("put",):
-        schema = dict(NOTEBOOK_SCHEMA) if operation.takes == NOTEBOOK else {}
+        schema = _take_schema(bodies.NotebookBody, schemas) if operation.takes == NOTEBOOK else {}
         told["requestBody"] = {"required": True, "content": _content(operation.takes, schema)}
     return told
 
@@ -131,6 +123,12 @@ def _list_answers(operation: Operation) -> dict[str, Any]:
     answers["4XX"] = {"$ref": "#/components/responses/Problem"}
     answers["503"] = {"$ref": "#/components/responses/Problem"}
     return answers
+
+
+def _find_shape(what: str) -> dict[str, Any]:
+    if "/" not in what:
+        return ref(what)
+    return {"type": "object"} if what == NOTEBOOK else {"type": "string"}
 
 
 def _list_query(model: type[BaseModel] | None, schemas: dict[str, Any]) -> list[dict[str, Any]]:

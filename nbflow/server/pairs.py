@@ -9,7 +9,7 @@ from typing import Any
 from nbflow.errors import NotFoundError
 from nbflow.parameters.values import dumps_exact
 from nbflow.project import Project
-from nbflow.project.pairs import RESERVED
+from nbflow.project.pairs import MAX_KEY
 from nbflow.server.bodies import PairsQuery, read_query
 from nbflow.server.handlers import ApiHandler
 from nbflow.server.problems import Problem
@@ -30,13 +30,15 @@ class PairHandler(ApiHandler):
         self._answer(key, await self.call(_get, self.project, key))
 
     async def put(self, key: str) -> None:
+        if not _is_key(key):
+            raise NotFoundError(f"key {key[:100]!r}: no key is like that; expected 1 to 500 printable characters")
         value = self.read_json()
         wanted, fresh = self.request.headers.get("If-Match"), self.request.headers.get("If-None-Match")
         await self.call(_put, self.project, key, value, wanted, fresh)
         self._answer(key, value)
 
     async def delete(self, key: str) -> None:
-        if key.startswith(RESERVED) or not await self.call(self.project.kv.delete, key):
+        if not _is_key(key) or not await self.call(self.project.kv.delete, key):
             raise NotFoundError(f"key {key!r}: there is no such key")
         self.answer_nothing()
 
@@ -47,13 +49,17 @@ class PairHandler(ApiHandler):
 _ABSENT = {"$absent": True}
 
 
+def _is_key(key: str) -> bool:
+    return key.isprintable() and 0 < len(key) <= MAX_KEY
+
+
 def make_etag(value: Any) -> str:
     return f'"{hashlib.sha256(dumps_exact(value, sort_keys=True).encode("ascii")).hexdigest()[:32]}"'
 
 
 def _get(project: Project, key: str) -> Any:
     try:
-        if not key.startswith(RESERVED):
+        if _is_key(key):
             return project.kv[key]
     except KeyError:
         pass

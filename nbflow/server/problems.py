@@ -21,13 +21,14 @@ from nbflow.errors import (
 
 CONTENT_TYPE = "application/problem+json"
 
+# 409 is for what another machine, disk or moment would take: a kernel that is not installed, a folder that is not there.
 STATUS: tuple[tuple[type[NbflowError], HTTPStatus], ...] = (
     (ParameterError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (NotFoundError, HTTPStatus.NOT_FOUND),
     (ConflictError, HTTPStatus.CONFLICT),
     (NotebookError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (KernelError, HTTPStatus.UNPROCESSABLE_ENTITY),
-    (OutputError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (KernelError, HTTPStatus.CONFLICT),
+    (OutputError, HTTPStatus.CONFLICT),
     (ConfigError, HTTPStatus.SERVICE_UNAVAILABLE),
     (UsageError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (StoreError, HTTPStatus.SERVICE_UNAVAILABLE),

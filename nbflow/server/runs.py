@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbflow.lifecycle import RunOptions, RunRecord, RunState
+from nbflow.notebooks import read_notebook
 from nbflow.parameters.values import MASK
 from nbflow.ports import RunFilter
 from nbflow.project.loading import LoadedFlow, load_file
@@ -116,22 +117,23 @@ class RunsHandler(StartingHandler):
     async def post(self) -> None:
         body = self.read_json()
         request = read(StartRequest, body)
-        flow = await self.call(find_flow, self.service, request)
+        flow = await self.call(find_flow, self.service, request, body)
         run, replayed = await self.call(start, self.once, self.project, flow, request, body)
         self.answer_run(run, replayed=replayed)
 
 
-def find_flow(service: Service, request: StartRequest) -> LoadedFlow:
+def find_flow(service: Service, request: StartRequest, body: Mapping[str, Any]) -> LoadedFlow:
     """The flow that is meant. Raises Problem, NotFoundError, NotebookError."""
-    given = [name for name in ("flow", "path", "notebook") if getattr(request, name) is not None]
-    if len(given) != 1:
-        message = f"give exactly one of flow, path and notebook; there are {', '.join(given) or 'none'}"
-        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={given[0] if given else "flow": message})
-    if request.flow is not None:
-        return find_registered(service, request.flow)
-    if request.path is not None:
-        return load_file(service.find_notebook(request.path))
-    return _take_notebook(service, request)
+    given = [name for name in ("flow", "path", "notebook") if name in request.model_fields_set]
+    match given:
+        case ["flow"]:
+            return find_registered(service, request.flow)
+        case ["path"]:
+            return load_file(service.find_notebook(request.path))
+        case ["notebook"]:
+            return _take_notebook(service, request.label, body["notebook"])
+    message = f"give exactly one of flow, path and notebook; there are {', '.join(given) or 'none'}"
+    raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={given[0] if given else "flow": message})
 
 
 def find_registered(service: Service, reference: str) -> LoadedFlow:
@@ -145,13 +147,12 @@ def find_registered(service: Service, reference: str) -> LoadedFlow:
     return load_version(service.project, name, int(number) if number else None)
 
 
-def _take_notebook(service: Service, request: StartRequest) -> LoadedFlow:
-    """A notebook that came with the request: its kernel works in the server's folder."""
-    from nbflow.notebooks import read_notebook
-
-    label = Path(request.label or "notebook").name.removesuffix(".ipynb") or "notebook"
-    notebook = read_notebook(to_content(request.notebook))
-    return LoadedFlow(label=label, notebook=notebook, source_path=service.settings.folder / f"{label}.ipynb")
+def _take_notebook(service: Service, label: str | None, notebook: Mapping[str, Any]) -> LoadedFlow:
+    """A notebook that came with the request: its kernel works in the server's folder, or where the label says below it."""
+    source = service.settings.folder / f"{(label or 'notebook').removesuffix('.ipynb')}.ipynb"
+    if not source.parent.is_dir():
+        source = service.settings.folder / source.name
+    return LoadedFlow(label=source.stem, notebook=read_notebook(to_content(notebook)), source_path=source)
 
 
 def read_filter(service: Service, query: RunsQuery) -> RunFilter:

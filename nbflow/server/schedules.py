@@ -73,12 +73,13 @@ def read_settings(request: ScheduleChange, before: RunOptions) -> dict[str, Any]
 
 
 def _find_flow(service: Service, request: ScheduleRequest) -> LoadedFlow:
-    if (request.flow is None) == (request.path is None):
+    given = request.model_fields_set
+    if ("flow" in given) == ("path" in given):
         message = "give one of flow and path"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"flow": message})
-    if request.flow is not None:
+    if "flow" in given:
         return find_registered(service, request.flow)
-    return load_file(service.find_notebook(str(request.path)))
+    return load_file(service.find_notebook(request.path))
 
 
 def _require_when(settings: dict[str, Any]) -> Cron | Every:

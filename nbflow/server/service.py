@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from nbflow.config import load_config
+from nbflow.errors import NotFoundError, UsageError
 from nbflow.notebooks import find_inside
+from nbflow.notebooks.files import show_path
 from nbflow.project import Project
 from nbflow.server.feeds import Feeds
 from nbflow.server.line import Line
@@ -60,10 +62,11 @@ class Service:
         self.project.close()
 
     def find_notebook(self, path: str) -> Path:
-        """A notebook below the server's folder. Raises UsageError, NotFoundError."""
-        from nbflow.errors import NotFoundError
-
-        found = find_inside(self.settings.folder, path, "path")
-        if not found.is_file() or found.suffix != ".ipynb":
-            raise NotFoundError(f"path {path!r}: there is no notebook of that name below the server's folder")
-        return found
+        """A notebook below the server's folder. Raises NotFoundError, which does not tell what is elsewhere."""
+        try:
+            found = find_inside(self.settings.folder, path, "path")
+            if found.suffix == ".ipynb" and found.is_file():
+                return found
+        except (UsageError, OSError, ValueError):
+            pass
+        raise NotFoundError(f"path {show_path(path)}: there is no notebook of that name below the server's folder")
