@@ -74,7 +74,7 @@ function showVersions() {
         ),
     )
     const heads = ["Version", "Registered", "Content", "From", ""]
-    replace($("#flow-versions"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Versions" }, h("table.list", {}, h("thead", {}, h("tr", {}, heads.map((name) => h(name ? "th" : "td", { scope: name ? "col" : null }, name)))), h("tbody", {}, rows))))
+    replace($("#flow-versions"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Versions" }, h("table.list", {}, h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name || h("span.offscreen", {}, "Actions"))))), h("tbody", {}, rows))))
 }
 
 async function upload(file) {

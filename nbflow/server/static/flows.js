@@ -29,7 +29,7 @@ function show(flows, latest) {
                 "div.scroll",
                 { tabindex: "0", role: "region", "aria-label": `Flows of ${project}` },
                 h(
-                    "table.list",
+                    "table.list.flows",
                     {},
                     h("thead", {}, h("tr", {}, ["Flow", "Last run", "Version", "Registered"].map((name) => h("th", { scope: "col" }, name)), h("th", {}, h("span.offscreen", {}, "Run")))),
                     h(
@@ -41,7 +41,7 @@ function show(flows, latest) {
                                 {},
                                 h("td", {}, flowLink(flow), h("div.quiet.path", { title: flow.source_path }, flow.source_path?.split("/").slice(-2).join("/"))),
                                 h("td", {}, lastRun(latest.get(flow.flow))),
-                                h("td.number", {}, `v${flow.version}`),
+                                h("td", {}, `v${flow.version}`),
                                 h("td", {}, moment(flow.registered)),
                                 h("td.end", {}, h("a.button.small", { href: href(flowPath(flow.flow)), "aria-label": `Run ${flow.flow}` }, "Run…")),
                             ),

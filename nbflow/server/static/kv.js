@@ -19,7 +19,7 @@ async function load() {
     $("#total").textContent = entries.length || ""
     document.body.dataset.ready = "yes"
     if (!entries.length) return replace(place, empty("No pairs.", "A notebook keeps one by ", h("code", {}, 'nbflow.kv["last"] = 3'), "; or save one here."))
-    return replace(place, h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Pairs" }, h("table.list", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Key"), h("th", { scope: "col" }, "Value"), h("td"))), h("tbody", {}, entries.map(row)))))
+    return replace(place, h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Pairs" }, h("table.list", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Key"), h("th", { scope: "col" }, "Value"), h("th", {}, h("span.offscreen", {}, "Actions")))), h("tbody", {}, entries.map(row)))))
 }
 
 function row([key, value]) {
