@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import event
@@ -13,6 +15,7 @@ from nbflow.lifecycle import AttemptState as A
 from nbflow.lifecycle import Outcome, Priority, RunState
 from nbflow.ports import Progress
 from nbflow.testing import MemoryStore
+from tests.backfill_fixtures import make_backfill, make_row
 from tests.store_fixtures import LEASE, NOW, SUCCEEDED, claim_all, later, make_run
 
 LONG = 4000
@@ -93,6 +96,46 @@ def test_looking_in_vain_costs_next_to_nothing(memory: MemoryStore) -> None:
         lambda: (fill(memory, LONG), fill(memory, LONG, state=RunState.SCHEDULED, not_before=later(60))),
     )
     assert count_steps(look) < 100
+
+
+def fill_lane(store: MemoryStore, backfill_id: str, count: int, **fields: object) -> None:
+    store.add_backfill(make_backfill(backfill_id, max_active_runs=2, **fields))
+    store.add_runs(make_row(backfill_id, number) for number in range(count))
+    store.open_backfill(backfill_id)
+
+
+def test_a_claim_costs_the_same_however_many_rows_wait_in_a_lane(memory: MemoryStore) -> None:
+    fill_lane(memory, "mine", 20, priority=1)
+    assert_does_not_grow(
+        memory,
+        lambda: claim_one(memory, serves_all=False),
+        lambda: (memory.remove_backfill("mine"), fill_lane(memory, "mine", LONG, priority=1)),
+    )
+
+
+@pytest.mark.parametrize("backwards", [False, True])
+def test_and_however_many_rows_have_ended(memory: MemoryStore, backwards: bool) -> None:
+    fill_lane(memory, "mine", 20, run_backwards=backwards, max_failures=5)
+    ended = {"state": RunState.COMPLETED, "ended": NOW}
+    assert_does_not_grow(
+        memory,
+        lambda: claim_one(memory, serves_all=False),
+        lambda: memory.add_runs(make_row("mine", 1000 + number, **ended) for number in range(LONG)),
+    )
+
+
+@pytest.mark.parametrize("closed", [{"paused": True}, {"ended_by": "user"}, {"owner": "d2"}, {"max_active_runs": 0}])
+def test_a_lane_that_is_closed_or_full_costs_others_next_to_nothing(
+    memory: MemoryStore, closed: dict[str, Any]
+) -> None:
+    fill(memory, 20, tied_to="d1")
+    fill_lane(memory, "closed", 5)
+    memory.update_backfill("closed", lambda known: replace(known, **closed))
+    assert_does_not_grow(
+        memory,
+        lambda: claim_one(memory, serves_all=False),
+        lambda: memory.add_runs(make_row("closed", 1000 + number) for number in range(LONG)),
+    )
 
 
 def test_runs_whose_time_has_not_come_cost_nothing(memory: MemoryStore) -> None:

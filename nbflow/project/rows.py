@@ -22,7 +22,7 @@ BATCH = 5_000
 KEPT_FAULTS = 100
 _MODULUS = 2**256
 _MEMORABLE = (str, int, float, date)
-_REMEMBERED = 20_000
+_REMEMBERED = 2_000
 _ONE_SECRET = "a secret has one value for all rows: where to read it, env:NAME or file:PATH"
 
 Exclude = Iterable[Mapping[str, Any]] | Callable[[Mapping[str, Any]], object] | None
