@@ -10,6 +10,7 @@ from typing import Any
 import ipywidgets as W
 
 from nbflow.widgets.either import find_live
+from nbflow.widgets.links import shorten
 
 Rules = dict[str, dict[str, str | None]]
 
@@ -25,7 +26,7 @@ class Frame:
     def __init__(self, panel: W.VBox, name: str, version: int | None, path: Path) -> None:
         panel.add_class("nbflow-panel")
         number = f" <span class='nbflow-about'>version {version}</span>" if version else ""
-        title = f"<div class='nbflow-title'><b>{escape(name)}</b>{number}<code>{escape(str(path))}</code></div>"
+        title = f"<div class='nbflow-title'><b>{escape(name)}</b>{number}<code>{escape(shorten(path))}</code></div>"
         self._title = W.HTML(f"<style>{_read_style()}</style>{title}")
         self._said = W.HTML()
         self._said.add_class("nbflow-said")

@@ -27,13 +27,21 @@ def find_link(path: Path) -> str | None:
 
 def show_notebook(path: Path, link: str | None) -> str:
     """The executed notebook: a link where it can be opened, and its path in any case."""
-    place = f"<code>{escape(str(path))}</code>"
+    place = f"<code>{escape(shorten(path))}</code>"
     if link is None:
         return f"<span class='nbflow-caption'>Executed notebook</span> {place}"
     address = escape(link, quote=True)
     return (
         f"<a class='nbflow-open' href='{address}' target='_blank' rel='noopener'>Open the executed notebook</a> {place}"
     )
+
+
+def shorten(path: Path) -> str:
+    """As people write it: from ``~`` where it is in their home folder."""
+    try:
+        return f"~/{path.relative_to(Path.home())}"
+    except (ValueError, RuntimeError):
+        return str(path)
 
 
 def _find_server() -> tuple[Path, str] | None:

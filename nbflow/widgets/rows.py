@@ -111,9 +111,10 @@ class Row:
 
     def _describe(self, fault: Fault | None, changed: bool) -> str:
         parameter = self.parameter
-        about = [f"<span class='nbflow-type'>{escape(self._describe_type())}</span>"]
+        type_text = self._describe_type()
+        about = [f"<span class='nbflow-type'>{escape(type_text)}</span>"] if type_text else []
         if changed:
-            about.insert(0, "<span class='nbflow-mark'>changed</span>")
+            about.append("<span class='nbflow-mark'>changed</span>")
         help_text = f"<span class='nbflow-help'>{escape(parameter.help)}</span>" if parameter.help else ""
         if isinstance(parameter.default, ComputedDefault) and not changed:
             about.append(f"computed in each run: <code>{escape(parameter.default.source)}</code>")
