@@ -318,7 +318,8 @@ def test_the_tour_sets_its_own_parameters_and_runs_another_notebook(
     expect(first.locator(".nbflow-results").first).to_contain_text("widest_swing")
     if request.config.getoption("--write-screenshots"):
         page.evaluate("jupyterapp.commands.execute('application:toggle-left-area')")
-        first.scroll_into_view_if_needed()
+        page.set_viewport_size({"width": 1180, "height": 820})
+        first.evaluate("(panel) => panel.closest('.jp-Cell').scrollIntoView()")
         page.screenshot(path=ROOT / ".github" / "panel.png")
 
 
