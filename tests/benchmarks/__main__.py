@@ -1,4 +1,4 @@
-"""``python -m tests.benchmarks [--quick] [--json FILE] [ROW ...]``: measure, and print the table."""
+"""``python -m tests.benchmarks [--quick] [--json FILE] [--plot FILE] [ROW ...]``: measure, and print the table."""
 
 from __future__ import annotations
 
@@ -21,6 +21,9 @@ def main(argv: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer and smaller measurements, in a minute or two")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE", help="draw what backfills cost by their size (row backfill)"
+    )
     parser.add_argument("rows", nargs="*", metavar="ROW", help=f"only these: {', '.join(ROWS)}")
     arguments = parser.parse_args(argv)
     unknown = set(arguments.rows) - set(ROWS)
@@ -35,6 +38,10 @@ def main(argv: list[str]) -> int:
     print(f"\n{describe_machine()}")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n", encoding="utf-8")
+    if arguments.plot:
+        from tests.benchmarks.backfills import plot
+
+        plot({name: figure for row in rows for name, figure in row.figures.items()}, arguments.plot)
     return 0
 
 

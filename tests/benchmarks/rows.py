@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.benchmarks import backfills
 from tests.benchmarks.contenders import Contender, compete
 from tests.benchmarks.latency import latency
 from tests.benchmarks.notebooks import LIBRARIES, PRELOAD, TRIVIAL, prints, shows, write_notebook
@@ -204,6 +205,11 @@ def _failures(work: str, others: Sequence[Contender], ours: Contender) -> Row:
     )
 
 
+def backfill(folder: Path, effort: Effort) -> Iterator[Row]:
+    blank = {"today": "", "ratio": "", "target": "", "met": None}
+    return (Row(**{**blank, **fields}) for fields in backfills.backfill(folder, quick=effort is QUICK))
+
+
 Measure = Callable[[Path, Effort], Iterator[Row]]
 ROWS: dict[str, Measure] = {
     "trivial": trivial_batch,
@@ -213,4 +219,5 @@ ROWS: dict[str, Measure] = {
     "volume": volume,
     "crowd": crowd,
     "latency": latency,
+    "backfill": backfill,
 }
