@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbflow.errors import NbflowError, StoreError, UsageError
+from nbflow.errors import ConflictError, NbflowError, StoreError, UsageError
 from nbflow.lifecycle import (
     Failure,
     FailureKind,
@@ -280,7 +280,7 @@ def _make_absolute(options: RunOptions) -> RunOptions:
 def _find_first(schedule: ScheduleRecord, now: datetime) -> datetime:
     following = next_times(schedule, now, 1)
     if not following:
-        raise UsageError(f"schedule {schedule.name}: it would never fire; look at its start and end")
+        raise ConflictError(f"schedule {schedule.name}: it would never fire; look at its start and end")
     return following[0]
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from nbflow.lifecycle import RunOptions, RunState
+from nbflow.lifecycle import RunState
 from nbflow.parameters.values import TooDeep, loads_exact
 from nbflow.server.problems import Problem
 
@@ -139,6 +139,13 @@ PLAIN_CRON = r"^[0-5]?[0-9] (\*|1?[0-9]|2[0-3]) (\*|[1-9]|1[0-9]|2[0-8]) (\*|[1-
 PLAIN_INTERVAL = r"^[1-9][0-9]{0,4}(s|min|h)$"
 
 
+def _show_timezones(schema: dict[str, Any]) -> None:
+    from zoneinfo import available_timezones
+
+    schema.pop("pattern", None)
+    schema["enum"] = sorted(available_timezones() - {"localtime"})
+
+
 def _check_printable(text: str) -> str:
     if not text.isprintable() or not text.strip():
         raise ValueError("expected printable characters")
@@ -173,6 +180,14 @@ PathTemplate = Annotated[
 Tag = Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_check_tag), shown(pattern=PLAIN_TAG)]
 Tags = Annotated[list[Tag], Field(max_length=MAX_TAGS)]
 Values = dict[str, Any]
+Arguments = Annotated[
+    Values,
+    shown(
+        maxProperties=0,
+        description="Values of parameters, by name. What a flow takes is described at its own path, "
+        "/flows/PROJECT/NAME/runs; where the flow is not known, nothing can be promised but the empty object.",
+    ),
+]
 
 
 class Body(BaseModel):
@@ -195,12 +210,6 @@ class Options(Body):
     retry_backoff: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] | None = None
     retries_on_loss: Count | None = None
     report: Literal["html"] | None = None
-
-    def over(self, before: RunOptions) -> RunOptions:
-        """*before* with what is given here."""
-        from dataclasses import replace
-
-        return replace(before, **self.model_dump(exclude_none=True))
 
 
 class Cell(BaseModel):
@@ -227,7 +236,7 @@ class NotebookBody(BaseModel):
 class RunRequest(Body):
     """A run that is asked for."""
 
-    parameters: Values = Field(default_factory=dict)
+    parameters: Arguments = Field(default_factory=dict)
     name: Template | None = None
     tags: Tags = Field(default_factory=list)
     skip_completed: bool = False
@@ -251,7 +260,7 @@ class StartRequest(RunRequest):
 class RerunRequest(Body):
     """A run like another one, with changes."""
 
-    parameters: Values = Field(default_factory=dict)
+    parameters: Arguments = Field(default_factory=dict)
     name: Template | None = None
     tags: Tags | None = None
     options: Options | None = None
@@ -267,21 +276,22 @@ class CancelRequest(Body):
 
 
 class CheckRequest(Body):
-    parameters: Values = Field(default_factory=dict)
+    parameters: Arguments = Field(default_factory=dict)
 
 
 class ScheduleChange(Body):
     """What of a schedule is to be another; what is left out stays."""
 
-    cron: Annotated[str, Field(min_length=1, max_length=200), shown(pattern=PLAIN_CRON)] | None = None
+    model_config = ConfigDict(json_schema_extra={"not": {"required": ["cron", "every"]}})
+
+    cron: Annotated[str, Field(min_length=1, max_length=200), shown(pattern=PLAIN_CRON)] = ABSENT
     every: (
         Annotated[str, Field(min_length=1, max_length=100), shown(pattern=PLAIN_INTERVAL)]
         | Annotated[float, Field(ge=1, le=LONGEST, allow_inf_nan=False)]
-        | None
-    ) = None
-    timezone: Name | None = None
+    ) = ABSENT
+    timezone: Annotated[Name, Field(json_schema_extra=_show_timezones)] | None = None
     name: Annotated[Name, Field(max_length=100)] | None = None
-    parameters: Values = Field(default_factory=dict)
+    parameters: Arguments = Field(default_factory=dict)
     unset: list[Name] = Field(default_factory=list)
     starts: Time | None = None
     ends: Time | None = None
@@ -309,11 +319,6 @@ class ScheduleRequest(ScheduleChange):
 
     flow: Text = ABSENT
     path: Text = ABSENT
-    cron: Annotated[str, Field(min_length=1, max_length=200), shown(pattern=PLAIN_CRON)] = ABSENT
-    every: (
-        Annotated[str, Field(min_length=1, max_length=100), shown(pattern=PLAIN_INTERVAL)]
-        | Annotated[float, Field(ge=1, le=LONGEST, allow_inf_nan=False)]
-    ) = ABSENT
 
 
 PROJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
@@ -323,7 +328,14 @@ FlowName = Annotated[str, Field(pattern=PROJECT_PATTERN)]
 class RegisterRequest(Body):
     """A notebook to register: below the server's folder, or sent along."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["path"]}, {"required": ["notebook", "name"]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": ["path"], "not": {"required": ["notebook"]}},
+                {"required": ["notebook", "name"], "not": {"required": ["path"]}},
+            ]
+        }
+    )
 
     project: FlowName
     name: FlowName = ABSENT

@@ -113,10 +113,7 @@ def _list_answers(operation: Operation) -> dict[str, Any]:
     for status, what in operation.answers.items():
         answers[str(status)] = {"description": "Done"}
         if what is not None:
-            is_type = "/" in what
-            answers[str(status)]["content"] = _content(
-                what if is_type else JSON, {"type": "string"} if is_type else ref(what)
-            )
+            answers[str(status)]["content"] = _content(what if "/" in what else JSON, _find_shape(what))
     for path, shape in (("/logs", "Log"), ("/events", "Events")):
         if operation.path.endswith(path):
             answers["200"]["content"] |= _content(JSON, ref(shape))

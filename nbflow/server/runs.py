@@ -54,11 +54,11 @@ class StartingHandler(ApiHandler):
 
 
 def start(
-    once: Once, project: Project, flow: LoadedFlow, request: RunRequest, body: Mapping[str, Any]
+    once: Once, service: Service, flow: LoadedFlow, request: RunRequest, body: Mapping[str, Any]
 ) -> tuple[RunRecord, bool]:
     """The run that is asked for, and whether it had been made before. Raises as ``Project.submit`` does."""
     asked = [flow.reference, flow.notebook.hash, hide_secrets(flow, body)]
-    return once.make(asked, lambda run_id: submit(project, flow, request, run_id))
+    return once.make(asked, lambda run_id: submit(service, flow, request, run_id))
 
 
 def hide_secrets(flow: LoadedFlow, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -68,16 +68,16 @@ def hide_secrets(flow: LoadedFlow, body: Mapping[str, Any]) -> dict[str, Any]:
     return {**body, "parameters": {name: MASK if name in secret else value for name, value in given.items()}}
 
 
-def submit(project: Project, flow: LoadedFlow, request: RunRequest, run_id: str | None) -> RunRecord:
+def submit(service: Service, flow: LoadedFlow, request: RunRequest, run_id: str | None) -> RunRecord:
     """Record the run. Raises as ``Project.submit`` does."""
-    return project.submit(
+    return service.project.submit(
         flow,
         take_values(flow, request.parameters),
-        request.options.over(RunOptions()),
+        service.take_options(request.options, RunOptions()),
         name=request.name,
         tags=request.tags,
         skip_completed=request.skip_completed,
-        parent=find_parent(project, request.parent_id),
+        parent=find_parent(service.project, request.parent_id),
         run_id=run_id,
     )
 
@@ -99,7 +99,7 @@ class FlowRunsHandler(StartingHandler):
         body = self.read_json(optional=True)
         request = read(RunRequest, body)
         flow = await self.call(load_version, self.project, f"{project}/{name}", query.version)
-        run, replayed = await self.call(start, self.once, self.project, flow, request, body)
+        run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)
 
 
@@ -118,7 +118,7 @@ class RunsHandler(StartingHandler):
         body = self.read_json()
         request = read(StartRequest, body)
         flow = await self.call(find_flow, self.service, request, body)
-        run, replayed = await self.call(start, self.once, self.project, flow, request, body)
+        run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)
 
 
@@ -234,17 +234,19 @@ class RunRerunHandler(StartingHandler):
     async def post(self, run_id: str) -> None:
         body = self.read_json(optional=True)
         request = read(RerunRequest, body)
-        run, replayed = await self.call(_rerun, self.once, self.project, run_id, request, body)
+        run, replayed = await self.call(_rerun, self.once, self.service, run_id, request, body)
         self.answer_run(run, replayed=replayed)
 
 
 def _rerun(
-    once: Once, project: Project, run_id: str, request: RerunRequest, body: Mapping[str, Any]
+    once: Once, service: Service, run_id: str, request: RerunRequest, body: Mapping[str, Any]
 ) -> tuple[RunRecord, bool]:
+    project = service.project
     before = project.get_run(run_id)
     flow = project.load_run(before.id)
     values = take_values(flow, request.parameters)
-    options = None if request.options is None else request.options.over(replace(before.options, output=None))
+    kept = replace(before.options, output=None)
+    options = None if request.options is None else service.take_options(request.options, kept)
 
     def make(new_id: str | None) -> RunRecord:
         return project.rerun(before.id, values, options=options, name=request.name, tags=request.tags, new_id=new_id)

@@ -59,7 +59,7 @@ def read_when(request: ScheduleChange) -> Cron | Every | None:
     return None
 
 
-def read_settings(request: ScheduleChange, before: RunOptions) -> dict[str, Any]:
+def read_settings(service: Service, request: ScheduleChange, before: RunOptions) -> dict[str, Any]:
     """The fields of a ScheduleRecord that are given."""
     given = request.model_fields_set
     settings = {name: getattr(request, name) for name in PLAIN if name in given}
@@ -67,7 +67,11 @@ def read_settings(request: ScheduleChange, before: RunOptions) -> dict[str, Any]
     if request.tags is not None:
         settings["tags"] = tuple(request.tags)
     if request.options is not None:
-        settings["options"] = request.options.over(before)
+        settings["options"] = service.take_options(request.options, before)
+    starts, ends = settings.get("starts"), settings.get("ends")
+    if starts and ends and ends < starts:
+        message = "it ends before it starts"
+        raise Problem(HTTPStatus.CONFLICT, message, errors={"ends": message})
     when = read_when(request)
     return settings if when is None else {**settings, "when": when}
 
@@ -92,7 +96,7 @@ def _require_when(settings: dict[str, Any]) -> Cron | Every:
 
 def _create(service: Service, request: ScheduleRequest) -> dict[str, Any]:
     flow = _find_flow(service, request)
-    settings = read_settings(request, RunOptions())
+    settings = read_settings(service, request, RunOptions())
     when = _require_when(settings)
     made = service.project.schedules.create(flow, when, request.parameters, **settings)
     service.line.wake()
@@ -101,7 +105,7 @@ def _create(service: Service, request: ScheduleRequest) -> dict[str, Any]:
 
 def _preview(service: Service, request: ScheduleRequest) -> dict[str, Any]:
     flow = _find_flow(service, request)
-    settings = read_settings(request, RunOptions())
+    settings = read_settings(service, request, RunOptions())
     when = _require_when(settings)
     schedule = service.project.schedules.prepare_new(flow, when, request.parameters, **settings)
     return {"next_times": [_show_time(schedule, flow, time) for time in next_times(schedule, _now(), SHOWN_TIMES)]}
@@ -119,8 +123,9 @@ def _now() -> datetime:
 def _edit(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
     schedules = service.project.schedules
     known = schedules.get(schedule_id)
-    settings = read_settings(request, known.options)
-    changed = schedules.edit(known.id, values=request.parameters, unset=request.unset, **settings)
+    settings = read_settings(service, request, known.options)
+    unset = [name for name in request.unset if name in known.parameters]
+    changed = schedules.edit(known.id, values=request.parameters, unset=unset, **settings)
     service.line.wake()
     return show_schedule(service.project, changed)
 

@@ -7,18 +7,22 @@ import logging
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 from nbflow.config import load_config
 from nbflow.errors import NotFoundError, UsageError
+from nbflow.lifecycle import RunOptions
 from nbflow.notebooks import find_inside
 from nbflow.notebooks.files import show_path
 from nbflow.project import Project
+from nbflow.server.bodies import Options
 from nbflow.server.feeds import Feeds
 from nbflow.server.line import Line
+from nbflow.server.problems import Problem
 from nbflow.server.supervisor import Supervisor
 
 THREADS = 16
@@ -70,3 +74,12 @@ class Service:
         except (UsageError, OSError, ValueError):
             pass
         raise NotFoundError(f"path {show_path(path)}: there is no notebook of that name below the server's folder")
+
+    def take_options(self, options: Options, before: RunOptions) -> RunOptions:
+        """*before* with what is given. Raises Problem where the working directory is not there."""
+        if options.cwd is not None and not os.path.isdir(self.settings.folder / options.cwd):
+            message = "there is no such folder below the server's"
+            raise Problem(
+                HTTPStatus.CONFLICT, f"working directory {options.cwd!r}: {message}", errors={"options.cwd": message}
+            )
+        return replace(before, **options.model_dump(exclude_none=True))
