@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nbflow.config import Config, load_config, to_environment
-from nbflow.errors import ConflictError, NotFoundError, UsageError, WaitTimeout
+from nbflow.errors import ConflictError, NotFoundError, StoreError, UsageError, WaitTimeout
 from nbflow.events import Event
 from nbflow.flows import FlowVersion, check_name
-from nbflow.lifecycle import RunOptions, RunRecord, RunState
+from nbflow.lifecycle import DispatcherRecord, RunOptions, RunRecord, RunState
 from nbflow.parameters import Finding, Values
 from nbflow.ports import Engine, RunFilter, Store
 from nbflow.project.loading import LoadedFlow, load_file, load_flow
@@ -70,7 +70,8 @@ class Project:
         self.config = config
         self.confined_to = confined_to
         self._root_id = root_id
-        self._handover = handover
+        self.handover = handover
+        self._recorder: DispatcherRecord | None = None
         self.kv = KeyValues(lambda: self.store)
         self._store = store
         self._engine = engine
@@ -137,6 +138,9 @@ class Project:
         with self._lock:  # only now: the hooks look into it
             store, self._store = self._store, None
         if store is not None:
+            if self._recorder is not None:
+                with suppress(StoreError):
+                    store.remove_dispatcher(self._recorder.id, now=datetime.now(UTC))
             store.close()
 
     def __enter__(self) -> Project:
@@ -253,8 +257,8 @@ class Project:
         """Record a run that was checked, and have it executed: by this process, or, *detach*\\ ed, by one of its own."""
         run = request.run
         self.store.put_notebook(run.notebook_hash, flow.notebook.content)
-        if self._handover is not None:
-            with self._handover.announced(run.id, request.secrets) as owner:
+        if self.handover is not None:
+            with self.handover.announced(run.id, request.secrets) as owner:
                 self.store.add_runs([replace(run, tied_to=owner)])
             self.notifier.tell(run, None)
             return self.store.get_run(run.id)
@@ -308,6 +312,19 @@ class Project:
                 dispatcher.start()
                 self._dispatcher = dispatcher
             return self._dispatcher
+
+    def find_owner(self) -> str:
+        """The dispatcher that stands for this process in the store; it dispatches nothing where there is a handover."""
+        if self.handover is None:
+            return self.start_dispatcher().id
+        from nbflow.dispatcher import describe_process
+
+        with self._lock:
+            if self._recorder is None:
+                recorder = describe_process(serves_all=False, now=datetime.now(UTC))
+                self.store.add_dispatcher(recorder)
+                self._recorder = recorder
+            return self._recorder.id
 
     def serve(self, *, tell: Callable[[RunRecord], None] | None = None) -> Service:
         """What a server does beside answering: make the runs of schedules, and execute what is tied to nobody.
@@ -385,8 +402,8 @@ class Project:
         if self._dispatcher is not None:
             self._dispatcher.cancel_soon(run.id, hurry=hurry)
         else:
-            if self._handover is not None:
-                self._handover.cancel_soon(run.id, hurry=hurry)
+            if self.handover is not None:
+                self.handover.cancel_soon(run.id, hurry=hurry)
             self.settle()  # a run that outlived its server has nobody else to end it
         return self.store.get_run(run.id)
 
@@ -413,21 +430,30 @@ class Project:
     def retry(self, run_id: str, *, detach: bool = False) -> RunRecord:
         """One more attempt at a run that ended otherwise than completed. Raises ConflictError."""
         run = self.store.get_run(run_id)
-        flow = self.load_run(run_id)
-        if any(parameter.secret and parameter.name in run.parameters for parameter in flow.declaration.parameters):
-            raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
+        secrets = self._find_secrets(run)
         old, run = run.state, self.store.retry_run(run.id, now=datetime.now(UTC))
         self.notifier.tell(run, old)
-        if self._handover is not None:
-            self._handover.wake()
+        if self.handover is not None:
+            self.handover.wake()
             return run
         if detach:
-            self._spawn_worker(run.id, {})
+            self._spawn_worker(run.id, secrets)
             return run
         dispatcher = self.start_dispatcher()
-        with expecting(dispatcher, run, {}):
+        with expecting(dispatcher, run, secrets):
             self.store.tie_run(run.id, dispatcher.id)
         return self.store.get_run(run.id)
+
+    def _find_secrets(self, run: RunRecord) -> Mapping[str, str]:
+        """What a run is to be given once more: a schedule knows where its secrets are. Raises ConflictError."""
+        from nbflow.project.templates import find_secrets
+
+        parameters = self.load_run(run.id).declaration.parameters
+        names = {parameter.name for parameter in parameters if parameter.secret and parameter.name in run.parameters}
+        found = find_secrets(self.store, run) if names else {}
+        if names - found.keys():
+            raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
+        return found
 
     def rerun(
         self,

@@ -150,7 +150,11 @@ class Backfills:
             table=None if table is None else read_rows(table),
             exclude=exclude,
             render=Rendering(
-                flow, name=backfill.run_name, output=backfill.options.output, secrets=dict.fromkeys(secret, "")
+                flow,
+                name=backfill.run_name,
+                output=backfill.options.output,
+                secrets=dict.fromkeys(secret, ""),
+                confined_to=self._project.confined_to,
             ),
         )
         rows = reader.read()
@@ -202,12 +206,12 @@ class Backfills:
 
     def _record(self, asked: _Asked, *, detach: bool) -> Started:
         project = self._project
-        dispatcher = project.start_dispatcher()
+        owner = project.find_owner()
         now = datetime.now(UTC)
         counts: Counter[Decision] = Counter()
         flow = asked.maker.flow
         project.store.put_notebook(flow.notebook.hash, flow.notebook.content)
-        backfill = replace(asked.backfill, created=now, owner=dispatcher.id)
+        backfill = replace(asked.backfill, created=now, owner=owner)
         made = self.backfiller.record(backfill, self._make_runs(asked, backfill, counts))
         left = sum(count for decision, count in counts.items() if not decision.makes_run)
         if left:
@@ -291,7 +295,7 @@ class Backfills:
             snapshot = resumption.snapshot
             return Started(backfill=snapshot.backfill, message=_say_same(snapshot), goes_on=False)
         changes = {"max_active_runs": max_active_runs, "max_failures": max_failures}
-        owner = self._project.start_dispatcher().id
+        owner = self._project.find_owner()
         resumed = resumption.carry_out(owner, {key: value for key, value in changes.items() if value is not None})
         return Started(backfill=self._start(resumed, detach=detach), message=resumption.message, goes_on=True)
 
@@ -322,6 +326,10 @@ class Backfills:
     def _start(self, backfill: BackfillRecord, *, detach: bool) -> BackfillRecord:
         """Have its rows begun: here, by a server, or by a process of their own."""
         project = self._project
+        if project.handover is not None:
+            started = project.store.update_backfill(backfill.id, lambda known: replace(known, owner=None))
+            project.handover.wake()
+            return started
         if not detach:
             project.start_dispatcher().take_up(backfill.id)
             return backfill
@@ -393,8 +401,9 @@ class Backfills:
         backfill = self._project.store.update_backfill(
             self.get(backfill_id).id, lambda known: replace(known, paused=False)
         )
-        if self._project.dispatcher is not None:
-            self._project.dispatcher.wake()
+        waker = self._project.dispatcher or self._project.handover
+        if waker is not None:
+            waker.wake()
         return backfill
 
     def cancel(self, backfill_id: str, *, hurry: bool = False) -> Snapshot:
@@ -418,12 +427,12 @@ class Backfills:
         return self.look(backfill_id)
 
     def _end(self, runs: Sequence[RunRecord], *, hurry: bool) -> None:
-        dispatcher = self._project.dispatcher
-        if dispatcher is None:
+        canceller = self._project.dispatcher or self._project.handover
+        if canceller is not None:
+            for run in runs:
+                canceller.cancel_soon(run.id, hurry=hurry)
+        if self._project.dispatcher is None:
             self._project.settle()  # what outlived its server has nobody else to end it
-            return
-        for run in runs:
-            dispatcher.cancel_soon(run.id, hurry=hurry)
 
 
 def _make_record(flow: LoadedFlow, settings: Mapping[str, Any]) -> BackfillRecord:

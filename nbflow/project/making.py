@@ -12,7 +12,7 @@ from typing import Any
 from nbflow.backfilling import BackfillRecord
 from nbflow.errors import ParameterError
 from nbflow.lifecycle import Priority, RunOptions, RunRecord, RunState, identity, lane_of, new_run_id
-from nbflow.notebooks import check_output_path, render_path
+from nbflow.notebooks import check_output_path, find_inside, render_path
 from nbflow.parameters import ComputedDefault
 from nbflow.project.loading import LoadedFlow
 from nbflow.project.rows import Row
@@ -137,7 +137,16 @@ def make_absolute(options: RunOptions) -> RunOptions:
 class Rendering:
     """Names and output paths of rows; what holds for a whole folder is checked once."""
 
-    def __init__(self, flow: LoadedFlow, *, name: str | None, output: str | None, secrets: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        flow: LoadedFlow,
+        *,
+        name: str | None,
+        output: str | None,
+        secrets: Mapping[str, str],
+        confined_to: Path | None = None,
+    ) -> None:
+        """*confined_to*: the folder below which outputs may lie."""
         for template in (name, output):
             check_template(template, secrets)
         self._flow = flow
@@ -145,6 +154,7 @@ class Rendering:
         self._output = output
         self._defaults = find_known_defaults(flow.declaration)
         self._source = flow.source_path if flow.version is None else None
+        self._confined_to = confined_to
         self._folders: set[str] = set()
 
     def __call__(self, typed: Mapping[str, Any]) -> tuple[str | None, str | None]:
@@ -158,6 +168,8 @@ class Rendering:
         return name, None if self._output is None else self._check(render_path(self._output, known))
 
     def _check(self, path: str) -> str:
+        if self._confined_to is not None:
+            path = str(find_inside(self._confined_to, path, "output"))
         absolute = os.path.abspath(path)
         folder = os.path.dirname(absolute)
         if folder not in self._folders or os.path.lexists(absolute) or path.endswith(os.sep):

@@ -104,7 +104,7 @@ def _kind(value: Any) -> str:
     return names.get(type(value), "a number")
 
 
-def _read_whole(value: Any) -> Any:
+def read_whole(value: Any) -> Any:
     """JSON has one kind of numbers: 3.0 is an integer."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
@@ -142,7 +142,6 @@ PLAIN_INTERVAL = r"^[1-9][0-9]{0,4}(s|min|h)$"
 def _show_timezones(schema: dict[str, Any]) -> None:
     from zoneinfo import available_timezones
 
-    schema.pop("pattern", None)
     schema["enum"] = sorted(available_timezones() - {"localtime"})
 
 
@@ -158,13 +157,18 @@ def _check_tag(text: str) -> str:
     return _check_printable(text)
 
 
-Whole = Annotated[int, BeforeValidator(_read_whole)]
-Count = Annotated[int, Field(ge=0, le=1000), BeforeValidator(_read_whole)]
+Whole = Annotated[int, BeforeValidator(read_whole)]
+Count = Annotated[int, Field(ge=0, le=1000), BeforeValidator(read_whole)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 Limit = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]
 Time = Annotated[datetime, BeforeValidator(_read_time)]
 Text = Annotated[str, Field(min_length=1, max_length=1000, pattern=NO_NUL)]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_check_printable), shown(pattern="^[!-~]+$")]
+Timezone = Annotated[
+    str,
+    Field(min_length=1, max_length=100, json_schema_extra=_show_timezones),
+    AfterValidator(_check_printable),
+]
 Template = Annotated[
     str,
     Field(min_length=1, max_length=200),
@@ -228,7 +232,7 @@ class NotebookBody(BaseModel):
     model_config = ConfigDict(extra="allow", strict=True)
 
     nbformat: Literal[4]
-    nbformat_minor: Annotated[int, Field(ge=0, le=100), BeforeValidator(_read_whole)]
+    nbformat_minor: Annotated[int, Field(ge=0, le=100), BeforeValidator(read_whole)]
     metadata: Values
     cells: list[Cell]
 
@@ -289,14 +293,14 @@ class ScheduleChange(Body):
         Annotated[str, Field(min_length=1, max_length=100), shown(pattern=PLAIN_INTERVAL)]
         | Annotated[float, Field(ge=1, le=LONGEST, allow_inf_nan=False)]
     ) = ABSENT
-    timezone: Annotated[Name, Field(json_schema_extra=_show_timezones)] | None = None
+    timezone: Timezone | None = None
     name: Annotated[Name, Field(max_length=100)] | None = None
     parameters: Arguments = Field(default_factory=dict)
     unset: list[Name] = Field(default_factory=list)
     starts: Time | None = None
     ends: Time | None = None
     catchup: Literal["none", "latest", "all"] | None = None
-    catchup_limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(_read_whole)] | None = None
+    catchup_limit: Annotated[int, Field(ge=1, le=10_000), BeforeValidator(read_whole)] | None = None
     overlap: Literal["skip", "queue", "allow"] | None = None
     misfire_grace: Seconds | None = None
     run_name: Template | None = None

@@ -22,6 +22,7 @@ PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
     "project": {"type": "string", "pattern": bodies.PROJECT_PATTERN},
     "name": {"type": "string", "pattern": bodies.PROJECT_PATTERN},
     "run_id": {"type": "string", "pattern": "^[0-9a-f]{4,32}$"},
+    "backfill_id": {"type": "string", "pattern": "^[0-9a-zA-Z._-]{1,100}$"},
     "schedule_id": {"type": "string", "pattern": "^[0-9a-zA-Z._-]{1,100}$"},
     "key": {"type": "string", "pattern": bodies.PLAIN_KEY},
 }

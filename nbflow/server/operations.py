@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nbflow.server import bodies
+from nbflow.server import backfill_bodies, bodies
 
 JSON = "application/json"
 NOTEBOOK = "application/x-ipynb+json"
@@ -37,6 +37,7 @@ IDEMPOTENCY: Mapping[str, str] = {
 TEXT = "text/plain"
 FLOW = "/flows/{project}/{name}"
 RUN = "/runs/{run_id}"
+BACKFILL = "/backfills/{backfill_id}"
 SCHEDULE = "/schedules/{schedule_id}"
 RUN_ANSWERS: Mapping[int, str | None] = {200: "Run", 201: "Run"}
 
@@ -131,6 +132,39 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("get", f"{RUN}/events", "What happens, as it happens", "text/event-stream", query=bodies.EventsQuery),
     _op("get", f"{RUN}/notebook", "The executed notebook", NOTEBOOK),
     _op("get", f"{RUN}/report", "The executed notebook as a page", "text/html"),
+    _op("get", "/backfills", "Backfills, newest first", "Backfills", query=backfill_bodies.BackfillsQuery),
+    _op(
+        "post",
+        "/backfills",
+        "Run a flow for many rows, or, with dry_run, tell what would be done",
+        None,
+        body=backfill_bodies.BackfillRequest,
+        answers={200: "Plan", 201: "Backfill"},
+    ),
+    _op("get", BACKFILL, "A backfill, its state and counts", "Backfill"),
+    _op("post", f"{BACKFILL}/pause", "Begin no further row", "Backfill"),
+    _op("post", f"{BACKFILL}/unpause", "Begin rows again", "Backfill"),
+    _op(
+        "post",
+        f"{BACKFILL}/cancel",
+        "End it",
+        None,
+        body=backfill_bodies.CancelBackfillRequest,
+        needs_body=False,
+        answers={202: "Backfill"},
+    ),
+    _op(
+        "post",
+        f"{BACKFILL}/resume",
+        "Run what is missing",
+        None,
+        body=backfill_bodies.ResumeRequest,
+        needs_body=False,
+        answers={202: "Backfill"},
+    ),
+    _op("get", f"{BACKFILL}/runs", "Its runs, by row", "Runs", query=backfill_bodies.BackfillRunsQuery),
+    _op("get", f"{BACKFILL}/grid", "Every row in few words", "Grid", query=backfill_bodies.BackfillQuery),
+    _op("get", f"{BACKFILL}/frame", "The table of results", "text/csv"),
     _op("get", "/schedules", "All schedules", "Schedules", query=bodies.SchedulesQuery),
     _op(
         "post", "/schedules", "Have a flow run by itself", None, body=bodies.ScheduleRequest, answers={201: "Schedule"}

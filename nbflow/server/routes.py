@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from nbflow.server import documents, flows, logs, monitoring, openapi, pairs, runs, schedules
+from nbflow.server import backfills, documents, flows, logs, monitoring, openapi, pairs, runs, schedules
 from nbflow.server.handlers import ApiHandler, UnknownHandler
 from nbflow.server.pages import PAGES
 
 Route = tuple[str, type[Any]]
 
 FLOW = r"flows/([^/]+)/([^/]+)"
+BACKFILL = r"backfills/([^/]+)"
 SCHEDULE = r"schedules/([^/]+)"
 RUN = r"runs/([^/]+)"
 
@@ -37,6 +38,15 @@ API: tuple[tuple[str, type[ApiHandler]], ...] = (
     (rf"{RUN}/events", logs.EventsHandler),
     (rf"{RUN}/notebook", documents.RunNotebookHandler),
     (rf"{RUN}/report", documents.RunReportHandler),
+    (r"backfills", backfills.BackfillsHandler),
+    (BACKFILL, backfills.BackfillHandler),
+    (rf"{BACKFILL}/pause", backfills.BackfillPauseHandler),
+    (rf"{BACKFILL}/unpause", backfills.BackfillUnpauseHandler),
+    (rf"{BACKFILL}/cancel", backfills.BackfillCancelHandler),
+    (rf"{BACKFILL}/resume", backfills.BackfillResumeHandler),
+    (rf"{BACKFILL}/runs", backfills.BackfillRunsHandler),
+    (rf"{BACKFILL}/grid", backfills.BackfillGridHandler),
+    (rf"{BACKFILL}/frame", backfills.BackfillFrameHandler),
     (r"schedules", schedules.SchedulesHandler),
     (r"schedules/preview", schedules.SchedulePreviewHandler),
     (SCHEDULE, schedules.ScheduleHandler),

@@ -45,18 +45,15 @@ def show_schedule(project: Project, schedule: ScheduleRecord) -> dict[str, Any]:
 
 
 def read_when(request: ScheduleChange) -> Cron | Every | None:
-    """Raises Problem, UsageError."""
-    if request.cron is not None and request.every is not None:
+    """Raises Problem."""
+    given = request.model_fields_set & {"cron", "every"}
+    if len(given) == 2:
         message = "give one of cron and every"
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"every": message})
-    for field, read_one in (("cron", cron), ("every", every)):
-        value: Any = getattr(request, field)
-        if value is not None:
-            try:
-                return read_one(value)
-            except UsageError as error:
-                raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors={field: str(error)}) from None
-    return None
+    try:
+        return cron(request.cron) if "cron" in given else every(request.every) if given else None
+    except UsageError as error:
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors={given.pop(): str(error)}) from None
 
 
 def read_settings(service: Service, request: ScheduleChange, before: RunOptions) -> dict[str, Any]:

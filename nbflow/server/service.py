@@ -82,4 +82,7 @@ class Service:
             raise Problem(
                 HTTPStatus.CONFLICT, f"working directory {options.cwd!r}: {message}", errors={"options.cwd": message}
             )
-        return replace(before, **options.model_dump(exclude_none=True))
+        given: dict[str, Any] = options.model_dump(exclude_none=True)
+        for name in {"cwd", "output"} & given.keys():
+            given[name] = str(self.settings.folder / given[name])
+        return replace(before, **given)

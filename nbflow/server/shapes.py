@@ -138,6 +138,25 @@ SCHEDULE = {
     "note": TEXT,
     "runs": {"type": "array", "items": FREE},
 }
+BACKFILL = {
+    "id": TEXT,
+    "name": TEXT,
+    "state": TEXT,
+    "counts": {"type": "object", "additionalProperties": WHOLE},
+    "total": WHOLE,
+    "done": WHOLE,
+    "succeeded": WHOLE,
+    "failed": WHOLE,
+    "active": WHOLE,
+    "waiting": WHOLE,
+    "flow": TEXT,
+    "axes": TEXTS,
+    "parameters": FREE,
+    "tags": TEXTS,
+    "max_active_runs": WHOLE,
+    "paused": FLAG,
+    "created": TIME,
+}
 PROBLEM: Shape = {
     "type": "object",
     "properties": {
@@ -191,6 +210,10 @@ SHAPES: Mapping[str, Shape] = {
     "RunCounts": record({"counts": {"type": "object", "additionalProperties": WHOLE}, "total": WHOLE}),
     "Events": record({"events": {"type": "array", "items": record(EVENT)}, "next": maybe(TEXT), "ended": FLAG}),
     "Log": record({"lines": {"type": "array", "items": record(LINE)}, "next": maybe(TEXT), "ended": FLAG}),
+    "Backfill": record(BACKFILL),
+    "Backfills": record({"backfills": many("Backfill")}),
+    "Plan": record({"flow": TEXT, "axes": TEXTS, "total": WHOLE, "runs": WHOLE, "decisions": FREE, "message": TEXT}),
+    "Grid": record({"axes": TEXTS, "cells": {"type": "array", "items": {"type": "array"}}}),
     "Schedule": record(SCHEDULE),
     "Schedules": record({"schedules": many("Schedule")}),
     "FireTimes": record({"next_times": {"type": "array", "items": record({"time": TIME, "parameters": FREE})}}),
