@@ -24,7 +24,7 @@ from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import RunFilter
 from nbflow.stores.columns import Moment
 from nbflow.stores.records import load_column, run_of, runs_of
-from nbflow.stores.section import Section
+from nbflow.stores.section import Section, has_number
 from nbflow.stores.tables import backfill, run, run_tag
 
 _SHORTEST_PREFIX = 4
@@ -141,7 +141,7 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     if wanted.identity:
         conditions += [run.c.identity == wanted.identity, run.c.identity != literal_column("''")]
     if wanted.sequences is not None:
-        conditions.append(run.c.sequence.in_(wanted.sequences))
+        conditions.append(has_number(wanted.sequences))
     if wanted.created_after is not None:
         conditions.append(run.c.created > wanted.created_after)
     if wanted.created_before is not None:

@@ -12,7 +12,6 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Row,
-    TextClause,
     bindparam,
     delete,
     exists,
@@ -27,7 +26,7 @@ from nbflow.lifecycle import TERMINAL, WAITING, RunRecord, RunState
 from nbflow.parameters.values import loads_exact
 from nbflow.stores.notebooks import delete_unmentioned, unpin
 from nbflow.stores.records import run_of, run_rows
-from nbflow.stores.section import Section, chunks, queue_up
+from nbflow.stores.section import Section, chunks, has_number, queue_up
 from nbflow.stores.successes import remember_successes
 from nbflow.stores.tables import attempt, backfill, run, run_tag
 
@@ -91,7 +90,7 @@ class Runs(Section):
         while sequences := self._find_ended(before, after=last):
             with self._database.write() as connection:
                 queue_up(connection)
-                some = select(run.c.sequence, run.c.id, run.c.tags).where(_among(sequences))
+                some = select(run.c.sequence, run.c.id, run.c.tags).where(has_number(sequences))
                 rows = connection.execute(some.where(*_ended(before)).with_for_update()).all()
                 delete_runs(connection, rows)
             last = sequences[-1]
@@ -122,11 +121,6 @@ class Runs(Section):
 
 def _ended(before: datetime) -> tuple[ColumnElement[bool], ...]:
     return run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
-
-
-def _among(sequences: Sequence[int]) -> TextClause:
-    # Written out: to bind thousands of numbers takes longer than to delete their rows.
-    return text(f"run.sequence IN ({', '.join(map(str, sequences))})")
 
 
 def lock_run(connection: Connection, run_id: str) -> RunRecord:
@@ -212,7 +206,7 @@ def delete_runs(connection: Connection, rows: Sequence[Row[Any, Any, Any]]) -> N
     """Delete runs by their ``sequence``, ``id`` and ``tags``, with their attempts."""
     if not rows:
         return
-    these = _among([row.sequence for row in rows])
+    these = has_number([row.sequence for row in rows])
     tags = [{"t": tag, "s": row.sequence} for row in rows if row.tags != "[]" for tag in set(loads_exact(row.tags))]
     if tags:
         tagged = run_tag.c.tag == bindparam("t"), run_tag.c.sequence == bindparam("s")

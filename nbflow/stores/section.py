@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Executable, Table, text
+from sqlalchemy import ColumnElement, Connection, Executable, Table, false, literal_column, text
 
 from nbflow.stores.engine import Database
 
@@ -50,3 +50,9 @@ def queue_up(connection: Connection, queue: int = MANY_RUNS) -> None:
     """
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:queue)"), {"queue": queue})
+
+
+def has_number(sequences: Iterable[int]) -> ColumnElement[bool]:
+    """A run with one of these numbers. Written out: to bind thousands of them takes longer than to read their rows."""
+    numbers = ", ".join(str(int(sequence)) for sequence in sequences)
+    return literal_column(f"(run.sequence IN ({numbers}))") if numbers else false()
