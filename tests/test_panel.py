@@ -18,6 +18,8 @@ import nbflow
 from nbflow.api.flow import Flow
 from nbflow.errors import ParameterError, UsageError
 from nbflow.lifecycle import RunState
+from nbflow.project import Project
+from nbflow.widgets.links import find_link
 from nbflow.widgets.own import OwnPanel, find_own_path
 from nbflow.widgets.panel import Panel, panel
 from tests.conftest import NotebookFactory
@@ -360,6 +362,63 @@ def test_what_goes_wrong_in_the_thread_is_told_and_ends_it(make_panel: MakePanel
     made.wait(30)
     assert "no-such-kernel" in text_of(made)
     assert not button(made, "Run").disabled
+
+
+def test_a_registered_flow_has_its_name_version_and_newest_parameters(
+    project: Project, make_notebook: NotebookFactory
+) -> None:
+    project.register(make_notebook([], parameters="n: int = 3", name="report.ipynb"), project="community")
+    made = Panel(Flow(project.load("community/report"), project))
+    assert "<b>community/report</b>" in text_of(made)
+    assert "version 1" in text_of(made)
+    click(button(made, "Copy as command"))
+    assert "nbflow run community/report" in text_of(made)
+    project.register(make_notebook([], parameters="m: int", name="report.ipynb"), project="community")
+    click(button(made, "Run"))
+    assert control(made, "m").description == "m *"
+    assert made.run is None
+    made.close()
+
+
+def test_names_of_other_languages_have_fields_too(make_notebook: NotebookFactory, flow: Callable[[Path], Flow]) -> None:
+    path = make_notebook([], parameters="my.count <- 3L\nregion <- 'EU'", kernel="ir", language="R")
+    made = Panel(flow(path))
+    tell(control(made, "my_count"), value="4")
+    assert made.values == {"my.count": 4}
+    click(button(made, "Copy as Python"))
+    assert "&#x27;my.count&#x27;: 4" in text_of(made)
+    made.close()
+
+
+def test_a_language_without_a_reader_takes_values_as_json(
+    make_notebook: NotebookFactory, flow: Callable[[Path], Flow]
+) -> None:
+    made = Panel(flow(make_notebook([], parameters="let x = 3;", kernel="deno", language="typescript")))
+    (field,) = [one for one in walk(made) if isinstance(one, W.Textarea)]
+    assert field.description == "other values"
+    for text, message in (("{", "not JSON"), ("[1]", "expected {")):
+        tell(field, value=text)
+        assert message in text_of(made)
+        assert button(made, "Run").disabled
+    tell(field, value='{"x": 4, "y": null}')
+    assert made.values == {"x": 4, "y": None}
+    assert made._form.form.to_values() == {"x": 4, "y": None}
+    assert made._write_command().split()[-1] == "y=null"
+    click(button(made, "Reset all"))
+    assert (field.value, made.values) == ("", {})
+    made.close()
+
+
+def test_a_link_leads_only_to_what_the_server_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("JPY_PARENT_PID", "4711")
+    assert find_link(root / "a.ipynb") is None
+    (tmp_path / "jpserver-4711.json").write_text(json.dumps({"root_dir": str(root), "base_url": "/user/x/"}))
+    assert find_link(root / "my runs" / "a b.ipynb") == "/user/x/lab/tree/my%20runs/a%20b.ipynb"
+    assert find_link(root / ".nbflow" / "a.ipynb") is None
+    assert find_link(tmp_path / "a.ipynb") is None
 
 
 def test_closing_leaves_no_widget_behind(make_panel: MakePanel) -> None:

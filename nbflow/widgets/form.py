@@ -10,7 +10,7 @@ from typing import Any
 from nbflow.errors import Fault, ParameterError
 from nbflow.parameters import Declaration, LiteralDefault, Parameter, Text, Values
 from nbflow.parameters.forms import NoForm, json_form
-from nbflow.parameters.values import MASK, dumps_exact
+from nbflow.parameters.values import MASK, dumps_exact, loads_exact
 from nbflow.widgets.texts import find_json_error
 
 
@@ -21,6 +21,7 @@ class Unset(Enum):
 
 
 UNSET = Unset.UNSET
+OTHERS = "other values"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,10 @@ class Form:
         self.excused: frozenset[str] = frozenset()
         """Parameters that need no value here, though they are required."""
         self._raw: dict[str, Any] = {}
+        self.others_text = ""
+        """The values of parameters that are not declared, as JSON."""
+        self._others: dict[str, Any] = {}
+        self._others_fault: Fault | None = None
         self._defaults = {parameter.name: self._find_default(parameter) for parameter in declaration.parameters}
 
     def _find_default(self, parameter: Parameter) -> Any:
@@ -87,9 +92,25 @@ class Form:
         else:
             self._raw[name] = raw
 
+    def set_others(self, text: str) -> None:
+        """Values for names that can't be read from the notebook, as a JSON object: for languages without a reader."""
+        self.others_text, self._others, self._others_fault = text, {}, None
+        if not text.strip():
+            return
+        try:
+            given = loads_exact(text)
+        except ValueError as error:
+            self._others_fault = Fault(parameter=OTHERS, rule="type", message=f"not JSON: {error}")
+            return
+        if isinstance(given, dict):
+            self._others = given
+        else:
+            self._others_fault = Fault(parameter=OTHERS, rule="type", message='expected {"name": value, …}')
+
     def clear(self) -> None:
         """Everything back to its default."""
         self._raw.clear()
+        self.set_others("")
 
     def clear_secrets(self) -> None:
         for parameter in self.declaration.parameters:
@@ -103,19 +124,26 @@ class Form:
             parameter = self.declaration.get(name)
             if parameter is not None and not (parameter.secret or form == MASK):
                 self._raw[name] = form
-        return [name for name in values if self.declaration.get(name) is None]
+        unknown = [name for name in values if self.declaration.get(name) is None]
+        if not self.declaration.accepts_undeclared:
+            return unknown
+        if unknown:
+            self.set_others(dumps_exact({name: values[name] for name in unknown}))
+        return []
 
     def check(self) -> Check:
         """Every fault, worded as everywhere else, and what differs from the defaults."""
         faults: dict[str, Fault] = {}
         try:
-            self.declaration.validate(self._raw)
+            self.declaration.validate({**self._raw, **self._others})
         except ParameterError as error:
             for fault in error.faults:
                 if fault.rule != "missing" or fault.parameter not in self.excused:
                     faults.setdefault(fault.parameter, self._explain(fault))
+        if self._others_fault is not None:
+            faults[OTHERS] = self._others_fault
         json = self._take_right(faults)
-        changed = {name for name in self._raw if name in faults or self._differs(name, json)}
+        changed = {name for name in (*self._raw, *self._others) if name in faults or self._differs(name, json)}
         return Check(faults=faults, changed=frozenset(changed), json=json)
 
     def _explain(self, fault: Fault) -> Fault:
@@ -127,7 +155,8 @@ class Form:
         return Fault(parameter=fault.parameter, rule=fault.rule, message=f"{fault.message} ({where})")
 
     def _take_right(self, faults: Mapping[str, Fault]) -> Mapping[str, Any]:
-        right = {name: raw for name, raw in self._raw.items() if name not in faults}
+        given = {**self._raw, **self._others}
+        right = {name: raw for name, raw in given.items() if name not in faults}
         try:
             return self.declaration.validate(right, partial=True).json
         except ParameterError:  # too large in all
@@ -140,7 +169,7 @@ class Form:
     def to_values(self) -> dict[str, Any]:
         """What is passed to a run: whatever differs from the defaults, as it was typed."""
         changed = self.check().changed
-        return {name: raw for name, raw in self._raw.items() if name in changed}
+        return {name: raw for name, raw in {**self._raw, **self._others}.items() if name in changed}
 
     def validate(self) -> Values:
         """What is filled in, checked and typed, defaults left out. Raises ParameterError."""

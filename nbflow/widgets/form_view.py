@@ -12,7 +12,7 @@ import ipywidgets as W
 
 from nbflow.parameters import Declaration
 from nbflow.widgets.form import UNSET, Check, Form
-from nbflow.widgets.rows import Row
+from nbflow.widgets.rows import OthersRow, Row
 
 NAMED = 3
 
@@ -41,6 +41,7 @@ class FormView:
             )
             for place, parameter in enumerate(declaration.parameters)
         }
+        self._others = OthersRow(self._change_others) if declaration.accepts_undeclared else None
         self.check = self.form.check()
         self.widget.children = tuple(self._arrange())
         self.show()
@@ -54,6 +55,8 @@ class FormView:
                 section = title
                 parts.append(W.HTML(f"<div class='nbflow-section' role='heading' aria-level='3'>{escape(title)}</div>"))
             parts.append(row.widget)
+        if self._others is not None:
+            parts.append(self._others.widget)
         if not parts:
             text = "This notebook declares no parameters: tag the cell that assigns them <code>parameters</code>."
             parts.append(W.HTML(f"<div class='nbflow-help'>{text}</div>"))
@@ -83,8 +86,16 @@ class FormView:
             self._recheck()
         self._tell(self.check)
 
+    def _change_others(self, text: str) -> None:
+        with self._lock:
+            self.form.set_others(text)
+            self._recheck()
+        self._tell(self.check)
+
     def _recheck(self) -> None:
         self.check = self.form.check()
+        if self._others is not None:
+            self._others.tell([fault for name, fault in self.check.faults.items() if name not in self.rows])
         for name, row in self.rows.items():
             row.tell(self.check.faults.get(name), changed=name in self.check.changed)
 
@@ -93,6 +104,8 @@ class FormView:
         with self._lock:
             for row in self.rows.values():
                 row.show(self.form)
+            if self._others is not None:
+                self._others.show(self.form.others_text)
             self._recheck()
 
     def reset(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import ipywidgets as W
 
 from nbflow.errors import Fault
 from nbflow.parameters import ComputedDefault, Declaration, Parameter, Text
-from nbflow.widgets.controls import Place, make_control
-from nbflow.widgets.form import UNSET, Form
+from nbflow.widgets.controls import STYLE, Place, make_control
+from nbflow.widgets.form import OTHERS, UNSET, Form
 from nbflow.widgets.kinds import Kind, find_kind, is_optional, limits_of
 
 HINTS: Mapping[Kind, str] = {Kind.LINES: "one per line", Kind.JSON: "as JSON", Kind.CHOICES: "several can be chosen"}
@@ -151,6 +151,41 @@ class Row:
             f"{own} .nbflow-zone select": {"aria-label": f"zone of {title}"},
             f"{own} .nbflow-reset": {"aria-label": f"reset {title}"},
         }
+
+
+class OthersRow:
+    """Values as JSON, where the language of the notebook hides what it declares."""
+
+    HELP = 'This language can\'t be read: give values by their names, as JSON: <code>{"name": value}</code>'
+
+    def __init__(self, changed: Callable[[str], None]) -> None:
+        self._changed = changed
+        self._silent = False
+        self._text = W.Textarea(description=OTHERS, tooltip=OTHERS, style=STYLE, rows=4)
+        self._text.add_class("nbflow-control")
+        self._text.observe(self._typed, names="value")
+        self._below = W.HTML()
+        self._below.add_class("nbflow-below")
+        line = W.HBox([self._text])
+        line.add_class("nbflow-line-of-field")
+        self.widget = W.VBox([line, self._below])
+        self.widget.add_class("nbflow-field")
+        self.widget.add_class("nbflow-others")
+
+    def _typed(self, change: Any) -> None:
+        if not self._silent:
+            self._changed(change["new"])
+
+    def show(self, text: str) -> None:
+        self._silent = True
+        self._text.value = text
+        self._silent = False
+
+    def tell(self, faults: Sequence[Fault]) -> None:
+        """Show what is wrong with the values in it."""
+        texts = [fault.message if fault.parameter == OTHERS else str(fault) for fault in faults]
+        lines = "".join(f"<div class='nbflow-message'>{escape(text)}</div>" for text in texts)
+        self._below.value = f"<div class='nbflow-help'>{self.HELP}</div>{lines}"
 
 
 def _is_wrong(fault: Fault | None) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nbflow.parameters import Declaration
-from nbflow.parameters.values import MASK
+from nbflow.parameters.values import MASK, dumps_exact
 from nbflow.widgets.texts import write_field
 
 BUILTIN_NAMES = frozenset({"self", "parameters"})
@@ -25,7 +25,7 @@ def to_python(reference: str, values: Mapping[str, Any]) -> str:
     else:
         arguments = [f"{name!r}: {text}" for name, text in shown.items()]
         left, right = "{", "}"
-    call = f"run = nbflow.flow({reference!r}).run("
+    call = f"run = nbflow.flow({to_source(reference)}).run("
     line = f"{call}{left}{', '.join(arguments)}{right})"
     if len(line) <= 100:
         return head + line
@@ -40,8 +40,9 @@ def to_command(reference: str, declaration: Declaration, values: Mapping[str, An
         parameter = declaration.get(name)
         if value == MASK:
             words.append(f"-p {shlex.quote(name)}=-")
-        elif parameter is not None:
-            words.append(f"-p {shlex.quote(f'{name}={_write_text(declaration, name, value)}')}")
+        else:
+            text = dumps_exact(value) if parameter is None else _write_text(declaration, name, value)
+            words.append(f"-p {shlex.quote(f'{name}={text}')}")
     line = " ".join(words)
     return line if len(line) <= 100 else " \\\n  ".join([" ".join(words[:3]), *words[3:]])
 
@@ -50,8 +51,6 @@ def _write_text(declaration: Declaration, name: str, value: Any) -> str:
     parameter = declaration.get(name)
     assert parameter is not None
     if isinstance(value, list):  # items one a line are the panel's own
-        from nbflow.parameters.values import dumps_exact
-
         return dumps_exact(value)
     return write_field(declaration, parameter, value)
 
