@@ -109,6 +109,13 @@ def test_a_wrong_value_is_told_at_its_field_while_it_is_typed(make_panel: MakePa
     assert made.values == {"n": 4}
 
 
+def test_values_come_in_the_order_of_the_declaration(make_panel: MakePanel) -> None:
+    made = make_panel("\n".join(f"{name}: int = 0" for name in "zyxwv"))
+    for name in "xzvyw":
+        tell(control(made, name), value="1")
+    assert "".join(made.values) == "zyxwv"
+
+
 def test_what_is_missing_keeps_run_from_being_pressed(make_panel: MakePanel) -> None:
     made = make_panel("from datetime import date\nday: date\nsure: bool")
     assert button(made, "Run").disabled

@@ -93,7 +93,8 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
     def values(self) -> dict[str, Any]:
         """What a run would be given now, in JSON form: the values that differ from the defaults. Secrets are masked."""
         check = self._form.check
-        return {name: check.json[name] for name in check.changed if name in check.json}
+        ordered = (*self._form.rows, *(name for name in check.json if name not in self._form.rows))
+        return {name: check.json[name] for name in ordered if name in check.changed and name in check.json}
 
     @property
     def faults(self) -> dict[str, str]:
