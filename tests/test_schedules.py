@@ -236,7 +236,7 @@ def test_a_secret_is_kept_as_a_reference_only(
         find_secrets(project.store, prepare(project, by_name))
     run = prepare(project, by_file)
     by_file.remove()
-    with pytest.raises(ParameterError, match="schedule, which was removed"):
+    with pytest.raises(ParameterError, match="schedule or backfill, which was removed"):
         find_secrets(project.store, run)
 
 
@@ -422,14 +422,17 @@ def test_run_now_executes_with_the_schedules_values(
     flow: Load, make_notebook: NotebookFactory, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cells = [
-        "import nbflow",
+        "import nbflow\nassert len(token) == 7, 'refused'",
         "nbflow.record('got', [n, str(day), len(token), nbflow.current_run().scheduled_time is None])",
     ]
     made = flow(make_notebook(cells, parameters=CELL)).schedule(
         every="1h", parameters={"n": 9, "day": "{{ scheduled_date }}", "token": "env:NBFLOW_TEST_TOKEN"}
     )
+    monkeypatch.setenv("NBFLOW_TEST_TOKEN", "old")
+    run = made.run_now().wait(raise_on_failure=False)
+    assert (run.state, run.failure and run.failure.evalue) == (RunState.FAILED, "refused")
     monkeypatch.setenv("NBFLOW_TEST_TOKEN", "hunter2")
-    run = made.run_now().wait()
+    run = run.retry().wait()  # the secret is read anew
     assert run.results["got"] == [9, run.record.scheduled_time.date().isoformat(), 7, False]  # type: ignore[union-attr]
     assert run.record.priority is Priority.INTERACTIVE
     assert [one.id for one in made.runs()] == [run.id]
@@ -437,3 +440,6 @@ def test_run_now_executes_with_the_schedules_values(
     monkeypatch.delenv("NBFLOW_TEST_TOKEN")
     with pytest.raises(ParameterError, match="is not set"):
         made.run_now()
+    failed = flow(make_notebook(["1 / 0"], parameters="from nbflow import Secret\ntoken: Secret", name="other.ipynb"))
+    with pytest.raises(ConflictError, match="kept nowhere; use rerun"):
+        failed.options(raise_on_failure=False).run(token="x").retry()

@@ -281,6 +281,12 @@ def _fail_to_begin(error: NbflowError) -> Ending:
     return Ending(state=state, failure=Failure(kind=kind, message=str(error)))
 
 
+def _mask(session: Session, failure: Failure) -> dict[str, Any]:
+    """The failure as the journal has it. The words of its kind are ours: a short secret may be a part of one."""
+    masked: dict[str, Any] = session.mask.json(failure.to_json())
+    return {**masked, "kind": failure.kind.value, "signal": failure.signal}
+
+
 def _write_end(journal: Journal, session: Session, ending: Ending, output: Path | None, duration: float) -> bool:
     journal.flush()
     if journal.error is not None:
@@ -288,7 +294,7 @@ def _write_end(journal: Journal, session: Session, ending: Ending, output: Path 
         ending = _fail_to_save(session, ending, message)
     data = {
         "state": ending.state.value,
-        "failure": session.mask.json(ending.failure.to_json()) if ending.failure else None,
+        "failure": _mask(session, ending.failure) if ending.failure else None,
         "duration": duration,
         "log_lines": session.log_lines,
         "last_line": session.last_line,

@@ -127,10 +127,14 @@ class LocalEngine:
         for followed in all_followed:
             try:
                 report = self._look_at(followed)
-            except Exception:
+            except Exception as error:
                 # One that can't be looked at now must not cost the others what they had to tell.
                 logging.getLogger(__name__).exception("attempt %s can't be looked at", followed.attempt_id)
-                continue
+                if self._is_alive(followed):
+                    continue
+                failure = Failure(kind=FailureKind.LOST, message=f"what the runner left can't be read: {error}")
+                outcome = Outcome(state=AttemptState.LOST, failure=failure)
+                report = Report(attempt_id=followed.attempt_id, outcome=outcome)
             reports.append(report)
             if report.outcome is not None:
                 with self._lock:
@@ -143,7 +147,8 @@ class LocalEngine:
             children = [followed.child for followed in self._followed.values() if followed.child is not None]
         poll = select.poll()
         for descriptor in (wake, *(child.fileno() for child in children)):
-            poll.register(descriptor, select.POLLIN)
+            if descriptor >= 0:  # whoever asked for the exit of this one knows it
+                poll.register(descriptor, select.POLLIN)
         poll.poll(timeout * 1000)
 
     def _look_at(self, followed: _Followed) -> Report:
