@@ -22,7 +22,9 @@ from tests.cli_fixtures import cli  # noqa: F401 - a fixture for every test
 from tests.installed_fixtures import installed  # noqa: F401 - a fixture for every test
 from tests.jupyter_fixtures import jupyter_server, open_notebook  # noqa: F401 - fixtures for every test
 from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
+from tests.server_fixtures import api_server, served  # noqa: F401 - fixtures for every test
 from tests.store_fixtures import opener, postgres_server, store  # noqa: F401  (fixtures for every file)
+from tests.web_fixtures import visit, web_server  # noqa: F401 - fixtures for every test
 
 CellLike = str | Mapping[str, Any]
 NotebookFactory = Callable[..., Path]

@@ -34,17 +34,19 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
         answer = super().prepare()
         if answer is not None:
             await answer
-        if self._finished:  # on the way to the login
+        if self.current_user is None and not self._finished:
+            self.redirect(f"{self.get_login_url()}?{urlencode({'next': self.request.uri or self.base_url})}")
+        if self._finished:
             return
         await self.authorize()
         self._hide_token()
 
     def _hide_token(self) -> None:
         """The token has become a cookie by now; in the address it would be seen, copied and kept."""
-        if self.request.method == "GET" and "token=" in self.request.query:
-            query = parse_qsl(self.request.query, keep_blank_values=True)
-            rest = urlencode([(name, value) for name, value in query if name != "token"])
-            self.redirect(self.request.path + (f"?{rest}" if rest else ""))
+        query = parse_qsl(self.request.query, keep_blank_values=True)
+        rest = [(name, value) for name, value in query if name != "token"]
+        if len(rest) < len(query):
+            self.redirect(self.request.path + (f"?{urlencode(rest)}" if rest else ""))
 
     @property
     def content_security_policy(self) -> str:

@@ -3,6 +3,7 @@ import { $, $$, copy } from "./dom.js"
 import { apiHref, href } from "./api.js"
 import { textOf } from "./controls.js"
 
+const write = (value) => (value === null ? "null" : textOf(value))
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** A JSON value as Python source. */
@@ -19,7 +20,7 @@ export function toPython(value) {
 
 const makers = {
     cli: ({ flow, values }) =>
-        ["nbflow run", quote(flow), ...Object.entries(values).map(([name, value]) => `-p ${quote(`${name}=${textOf(value)}`)}`)].join(" "),
+        ["nbflow run", quote(flow), ...Object.entries(values).map(([name, value]) => `-p ${quote(`${name}=${write(value)}`)}`)].join(" "),
     curl({ request, values }) {
         const body = JSON.stringify({ ...request.body, parameters: values })
         return [
@@ -33,7 +34,7 @@ const makers = {
         return `import nbflow\n\nrun = nbflow.flow(${JSON.stringify(flow)}).run(${given.join(", ")})`
     },
     link({ page, query, values }) {
-        const given = Object.fromEntries(Object.entries(values).map(([name, value]) => [`p.${name}`, textOf(value)]))
+        const given = Object.fromEntries(Object.entries(values).map(([name, value]) => [`p.${name}`, write(value)]))
         return new URL(href(page, { ...query, ...given }), location.href).href
     },
 }

@@ -70,6 +70,7 @@ async function load() {
     for (const run of runs) if (run.flow && !latest.has(run.flow)) latest.set(run.flow, run)
     const missing = flows.filter((flow) => !latest.has(flow.flow)).slice(0, 30)
     show(known, latest)
+    document.body.dataset.ready = "yes"
     if (runs.length < 200) return
     await Promise.all(
         missing.map(async ({ flow }) => {
