@@ -47,6 +47,21 @@ CORPUS = {
     "history and counters": "print(get_ipython().execution_count, In, Out, _ih)",
     "import hooks": "import sys; print([str(x).split(' at ')[0] for x in sys.path_hooks], len(sys.meta_path), sys.dont_write_bytecode)",
     "parent": "import os; print(os.path.exists(f'/proc/{os.getppid()}'), os.environ['JPY_PARENT_PID'] == str(get_ipython().kernel.parent.parent_handle))",
+    "configuration": (
+        "app = get_ipython().kernel.parent; c = get_ipython().config\n"
+        "print(sorted((k, sorted(v)) for k, v in c.items()), c is app.config, c.IPKernelApp.connection_file == app.argv[1] == app.connection_file,\n"
+        "      app.extra_args, sorted(app.cli_config), app.parent_handle > 0, get_ipython().history_manager.enabled)"
+    ),
+    "objects with a configuration": (
+        "from traitlets import Int, List\nfrom traitlets.config import Config, Configurable, SingletonConfigurable\n"
+        "class A(Configurable): n = Int(1).tag(config=True); many = List([1]).tag(config=True); own = Int(5)\n"
+        "class B(A): pass\nclass C(SingletonConfigurable): n = Int().tag(config=True)\n"
+        "c = Config(); c.A.n = 2; c.B.n = 3; c.A.many.append(4); c.B.C.n = 6; c.C.n = 7; c.A.own = 9; c.B.m = 0\n"
+        "a, b = A(config=c), B(config=c); child, single = C(parent=b), C.instance(config=c, n=8)\n"
+        "print(a.n, a.many, a.own, b.n, b.many, child.n, single.n, A.section_names(), B._find_my_config(b, c), A(n=5, config=c).n)\n"
+        "b.update_config(Config({'B': {'n': 12}})); a.config = Config({'A': {'n': 13, 'nn': 1}}); print(b.n, a.n)\n"
+        "B.__bases__ = (Configurable,); print(B.section_names(), B(config=c).trait_names())"
+    ),
     "limits": "import resource; print([resource.getrlimit(getattr(resource, n)) for n in dir(resource) if n.startswith('RLIMIT')])",
     "command line": "print(open('/proc/self/cmdline').read().split(chr(0))[:3], open('/proc/self/comm').read())",
 }

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import fcntl
 import gc
+import importlib
 import json
+import linecache
 import os
 import select
 import signal
@@ -20,7 +22,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from nbflow.kernels import linux, preload, pristine, wire
+from nbflow.kernels import linux, preload, pristine, quickstart, wire
 from nbflow.kernels.guardian import TITLE as GUARDIAN_TITLE
 from nbflow.kernels.guardian import Guardian, open_peer, watch_signals
 from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signals
@@ -178,6 +180,10 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     failed = preload.import_warm(preload.KERNEL_MODULES)
     if "ipykernel.kernelapp" in failed:
         raise preload.Refused(f"ipykernel can't be imported: {failed['ipykernel.kernelapp']}")
+    try:
+        quickstart.prepare()
+    except Exception as error:  # a version of ipykernel that is built otherwise: kernels start as they do
+        notes["nbflow.kernels.quickstart"] = f"{type(error).__name__}: {error}"
     kernel_names = frozenset(name.partition(".")[0] for name in sys.modules)
     notes |= preload.import_warm(config["warm"])
     trusted = frozenset(sys.modules)
@@ -198,7 +204,6 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     if threads := preload.list_threads():
         raise preload.Refused(f"something started the thread {threads[0]}")
     sys.path[:] = path
-    sys.path_importer_cache.pop(os.getcwd(), None)
     warmth = WarmImports(
         flags=config["flags"],
         path=path,
@@ -207,9 +212,17 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
         has_preloaded=accepted > 0,
         programs=config["warm"],
     )
+    _forget_what_is_on_disk()
     gc.collect()
     gc.freeze()
     return warmth, notes
+
+
+def _forget_what_is_on_disk() -> None:
+    """What forks have to look up anew is forgotten here, once: each page that they write to is copied for them."""
+    importlib.invalidate_caches()
+    sys.path_importer_cache.clear()
+    linecache.clearcache()
 
 
 def _begin_again(link: socket.socket, config: dict[str, Any]) -> None:

@@ -13,6 +13,8 @@ A runner has a link to its guardian too, and asks it for kernels; closing a kern
 kernel has one as well: a notebook that runs notebooks gets a fork server of its own by a fork of its warm guardian,
 where that is as good, and so without a second of imports.
 
+After that, a guardian with warm imports is as new, and offers its owner to begin again: to fork another one takes longer.
+
 If the guardian itself is killed, its programs die with it (``PR_SET_PDEATHSIG``), and what they had started falls to
 the next subreaper above: the fork server, which kills children that it does not know.
 """
@@ -20,6 +22,7 @@ the next subreaper above: the fork server, which kills children that it does not
 from __future__ import annotations
 
 import os
+import resource
 import select
 import signal
 import socket
@@ -39,6 +42,8 @@ LAST_MOMENT = 0.3
 """Seconds that leftovers have to end by themselves once the programs they belong to are gone."""
 GIVE_UP = 10.0
 """Seconds of killing after which the guardian leaves what it may not kill (another user's processes)."""
+IDLE_LIMIT = 1.0
+"""Seconds that a guardian waits to be asked again."""
 _PATIENCE = 5.0
 """Seconds for the rest of a message whose beginning has arrived."""
 
@@ -48,6 +53,9 @@ class Warmth(Protocol):
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
+
+    def is_stale(self) -> bool:
+        """Whether something that was imported has changed on disk since."""
 
     def can_serve(self, program: Program, *, preload: Sequence[str], warm: Sequence[str]) -> bool:
         """Whether a fork of this process is as good as a new server with these imports, made for the program."""
@@ -70,6 +78,8 @@ class Guardian:
         self._inner_links: list[socket.socket] = []
         self._ignored = ignored
         self._warmth = warmth
+        self._idle_until: float | None = None
+        self._nature = _read_nature()
         self._wards: dict[int, _Ward] = {}
         self._begun = False
         self._tied = True
@@ -88,7 +98,7 @@ class Guardian:
     def run(self) -> Program | socket.socket | None:
         """Guard until nothing is left: None. In a fork that is to use the warm imports: the program to run there, or, for a
         fork server, the link to its owner."""
-        while not self._is_over():
+        while not self._is_over() or self._is_as_new():
             for descriptor, _ in self._poll.poll(self._find_wait()):
                 answer = self._sources.get(descriptor)
                 task = answer() if answer is not None else None
@@ -98,9 +108,32 @@ class Guardian:
             self._kill_what_is_due()
         return None
 
+    def _is_as_new(self) -> bool:
+        """Whether nothing is left of what was guarded; the owner hears that it may have something else started here."""
+        link = self._link
+        if (
+            self._end_at is None
+            or link is None
+            or self._warmth is None
+            or not self._childless
+            or self._nature != _read_nature()
+        ):
+            return False
+        for inner in self._inner_links:
+            self._close(inner)
+        self._inner_links.clear()
+        self._begun, self._tied, self._end_at = False, True, None
+        self._idle_until = time.monotonic() + IDLE_LIMIT
+        try:
+            wire.send(link, {"idle": True})
+        except OSError:
+            return False
+        return True
+
     def _is_over(self) -> bool:
         if self._end_at is None:
-            return self._link is None and not self._wards
+            is_late = self._idle_until is not None and time.monotonic() > self._idle_until
+            return (self._link is None or is_late) and not self._wards
         return self._childless or time.monotonic() > self._end_at + GIVE_UP
 
     def _find_wait(self) -> int | None:
@@ -109,6 +142,8 @@ class Guardian:
         due = [ward.kill_at for ward in self._wards.values() if ward.kill_at is not None]
         if self._end_at is not None:
             due.append(max(self._end_at, now + 0.01))
+        if self._idle_until is not None:
+            due.append(self._idle_until)
         return max(0, int((min(due) - now) * 1000) + 1) if due else None
 
     # what may happen
@@ -134,6 +169,10 @@ class Guardian:
 
     def _read_link(self, link: socket.socket) -> Program | socket.socket | None:
         received = _receive(link)
+        if received is not None and self._idle_until is not None and self._is_stale():
+            for descriptor in received[1]:
+                os.close(descriptor)
+            received = None  # it hangs up, as the fork server does
         if received is not None:
             return self._fork_server(*received) if "server" in received[0] else self._start(*received)
         if link is self._link:
@@ -142,6 +181,9 @@ class Guardian:
             self._inner_links.remove(link)
             self._close(link)
         return None
+
+    def _is_stale(self) -> bool:
+        return self._warmth is not None and self._warmth.is_stale()
 
     def _lose_owner(self) -> None:
         if self._owner is not None:
@@ -233,6 +275,7 @@ class Guardian:
     def _adopt(self, pid: int, channel: socket.socket) -> None:
         self._wards[pid] = _Ward(channel=channel, primary=not self._begun)
         self._begun = True
+        self._idle_until = None
         self._childless = False
         channel.settimeout(_PATIENCE)
         self._watch(channel.fileno(), lambda: self._read_channel(pid))
@@ -283,6 +326,13 @@ class Guardian:
                     os.kill(pid, signal.SIGKILL)
             for pid in self._wards:
                 kill_group(pid)
+
+
+def _read_nature() -> tuple[Any, ...]:
+    """What programs inherit from their guardian, and anybody of the same user could have changed."""
+    limits = [resource.getrlimit(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")]
+    places = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+    return os.getpriority(os.PRIO_PROCESS, 0), places, limits
 
 
 def kill_group(pid: int) -> None:

@@ -91,7 +91,7 @@ def _enter(program: Program, parent: int, stdio: Sequence[int], keep: set[int], 
     die_with_parent(parent)
     os.setsid()
     signal.set_wakeup_fd(-1)
-    for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
+    for number in _find_changed_signals() | ignored:
         with suppress(OSError, ValueError):  # the C library keeps some for itself
             signal.signal(number, signal.SIG_IGN if number in ignored else signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
@@ -104,6 +104,19 @@ def _enter(program: Program, parent: int, stdio: Sequence[int], keep: set[int], 
     except OSError as error:
         error.filename = program.cwd
         raise
+
+
+def _find_changed_signals() -> set[int]:
+    """Signals that are ignored or have a handler in this process; setting all sixty of them would take a while."""
+    found = set()
+    try:
+        with open("/proc/self/status", "rb") as file:
+            masks = [int(line.split()[1], 16) for line in file if line.startswith((b"SigIgn:", b"SigCgt:"))]
+        for mask in masks:
+            found |= {bit + 1 for bit in range(mask.bit_length()) if mask >> bit & 1}
+    except OSError:
+        found = {int(number) for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}}
+    return found
 
 
 def close_descriptors(*, keep: set[int]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import _io
 import atexit
 import contextlib
-import ctypes
 import gc
 import importlib
 import itertools
@@ -22,7 +21,8 @@ from typing import Any, cast
 
 from nbflow.kernels.command import ModuleCommand
 from nbflow.kernels.launch import Program
-from nbflow.kernels.title import show_as
+from nbflow.kernels.quickstart import LAUNCHER
+from nbflow.kernels.title import find_libc, show_as
 from nbflow.kernels.warmth import WarmImports
 
 
@@ -35,7 +35,8 @@ def run(program: Program, warmth: WarmImports) -> None:
     _set_signals()
     _renew_randomness(warmth)
     _renew_libraries()
-    gc.enable()
+    if command.module != LAUNCHER:  # a kernel begins to collect once it is ready
+        gc.enable()
     try:
         _run_as_main(command.module, warmth)
     except SystemExit as request:
@@ -82,7 +83,7 @@ def _finish(code: int, warmth: WarmImports) -> None:
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()
-    library = ctypes.CDLL(None)
+    library = find_libc()
     library.fflush(None)
     if has_user_libraries:  # they may have functions to call at the end
         library.exit(code & 0xFF)

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -43,7 +43,13 @@ class WentAway(OSError):
 class Child:
     """A program under a guardian, much like a Popen. What it knows of the exit comes from the guardian, at once."""
 
-    def __init__(self, channel: socket.socket, link: socket.socket | None, reply: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        channel: socket.socket,
+        link: socket.socket | None,
+        reply: Mapping[str, Any],
+        give_back: Callable[[socket.socket], None] | None = None,
+    ) -> None:
         self.pid: int = reply["pid"]
         self.forked: bool = reply["forked"]
         """Whether it began in a fork of warm imports."""
@@ -55,6 +61,7 @@ class Child:
         """What it used, with those of its children that it waited for; known with the exit code."""
         self._channel = channel
         self._link = link
+        self._give_back = give_back
         self._lock = threading.Lock()
 
     def fileno(self) -> int:
@@ -125,6 +132,9 @@ class Child:
         # Without a last word the guardian was killed, and its programs with it.
         self.returncode = -int(signal.SIGKILL) if received is None else int(received[0]["exit"])
         self.cpu_seconds = None if received is None else received[0]["cpu"]
+        if received is not None and self._link is not None and self._give_back is not None:
+            self._give_back(self._link)
+            self._link = None
         self._close()
 
     def _close(self) -> None:
@@ -148,18 +158,20 @@ def begin(
     why: str = "",
     limit: float = ANSWER_LIMIT,
     owned: bool = True,
+    give_back: Callable[[socket.socket], None] | None = None,
 ) -> Child:
     """Have the guardian at the other end of *link* start a program.
 
-    *linked* programs can ask their guardian for more. *owned*: the link is closed with the child. Raises OSError for
-    what stopped the program; WentAway or NoAnswer for a guardian that did not even try.
+    *linked* programs can ask their guardian for more. *owned*: the link is closed with the child, or, once the program
+    has ended, given to *give_back*. Raises OSError for what stopped the program; WentAway or NoAnswer for a guardian
+    that did not even try.
     """
     ours, theirs = socket.socketpair()
     link.settimeout(limit)
     ours.settimeout(limit)
     try:
         reply = _request(link, ours, theirs, program, stdio, {"link": linked, "why": why})
-        child = Child(ours, link if owned else None, reply)
+        child = Child(ours, link if owned else None, reply, give_back)
         if not tied:
             wire.send(ours, {"detach": True})
         return child

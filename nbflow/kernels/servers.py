@@ -25,6 +25,8 @@ START_LIMIT = 10.0
 MOST_SERVERS = 2
 FORGIVEN_AFTER = 60.0
 """Seconds after which a server that could not start is tried again."""
+MOST_IDLE = 8
+"""Guardians that are kept for later once their programs have ended."""
 SERVER_CODE = "from nbflow.kernels.forkserver import main; main()"
 
 
@@ -60,6 +62,7 @@ class WarmServer:
         self._lock = threading.Lock()
         self._failure: str | None = None
         self._ready = False
+        self._idle: list[socket.socket] = []
         self.notes: Mapping[str, str] = {}
         """Modules that were left out, and why; known once the server is ready."""
         self.process: subprocess.Popen[bytes] | _ForkedServer
@@ -125,15 +128,58 @@ class WarmServer:
                 return None
         return ours
 
+    def keep(self, link: socket.socket) -> None:
+        """The link to a guardian whose program has ended: it may be asked for another one once it says so."""
+        with self._lock:
+            self._idle.append(link)
+            superfluous = self._idle.pop(0) if len(self._idle) > MOST_IDLE or self._link.fileno() < 0 else None
+        if superfluous is not None:
+            superfluous.close()
+
+    def take_idle(self) -> socket.socket | None:
+        """The link to a guardian that has nothing to do any more, if there is one."""
+        taken = None
+        with self._lock:
+            for link in list(self._idle):
+                state = _look_at(link)
+                if state == "ended" or (state == "idle" and taken is None):
+                    self._idle.remove(link)
+                    if state == "ended":
+                        link.close()
+                    else:
+                        wire.receive(link)
+                        taken = link
+        return taken
+
+    def forget_idle(self) -> None:
+        """Let them end."""
+        with self._lock:
+            for link in self._idle:
+                link.close()
+            self._idle.clear()
+
     def close(self) -> None:
         """Let it end, once its guardians have."""
         self._link.close()
+        self.forget_idle()
 
     def kill(self) -> None:
         """It does not answer any more. Its guardians go on without it."""
         self.close()
         with suppress(OSError):
             self.process.kill()
+
+
+def _look_at(link: socket.socket) -> str:
+    """What a guardian whose program has ended does: it is "busy" with what is left of it, "idle", or has "ended" too."""
+    poll = select.poll()
+    poll.register(link, select.POLLIN)
+    if not poll.poll(0):
+        return "busy"
+    try:
+        return "idle" if link.recv(1, socket.MSG_PEEK) else "ended"
+    except OSError:
+        return "ended"
 
 
 class WarmServers:

@@ -89,12 +89,13 @@ class Spawner:
     def _start_warm(self, program: Program, stdio: Sequence[int | None], *, tied: bool, linked: bool) -> Child:
         if not self._fork:
             raise Unfit("the fork server is turned off")
-        for _ in range(2):  # a server hangs up when a library has changed on disk: then a new one is asked
+        for _ in range(3):  # guardians and servers hang up when a library has changed on disk: then a new one is asked
             server = self._servers.find(program)
-            link = server.open_guardian()
+            idle = server.take_idle()
+            link = idle or server.open_guardian()
             if link is not None:
                 try:
-                    return begin(link, program, stdio=stdio, tied=tied, linked=linked)
+                    return begin(link, program, stdio=stdio, tied=tied, linked=linked, give_back=server.keep)
                 except NoAnswer:
                     link.close()
                     self._servers.discard(server)
@@ -104,7 +105,10 @@ class Spawner:
                 except OSError:
                     link.close()
                     raise
-            self._servers.discard(server)
+            if idle is not None:
+                server.forget_idle()
+            else:
+                self._servers.discard(server)
         raise Unfit("the fork server ended")
 
     def _start_cold(

@@ -6,6 +6,8 @@ import ctypes
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import cache
+from typing import Any
 
 from nbflow.kernels.linux import read_stat
 
@@ -37,15 +39,22 @@ _FIELDS = {
 }
 
 
+@cache
+def find_libc() -> Any:
+    """The C library of this process. Raises OSError or AttributeError where it is not as on Linux."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.sbrk.restype = ctypes.c_void_p
+    return libc
+
+
 def show_as(argv: Sequence[str], env: Mapping[str, str] | None = None) -> None:
     """Let the process be seen with this command line and environment. Where the system does not let it: with the old."""
-    libc = ctypes.CDLL(None, use_errno=True)
     with suppress(OSError, AttributeError, ValueError):
+        libc = find_libc()
         libc.prctl(_PR_SET_NAME, ctypes.c_char_p(os.fsencode(os.path.basename(argv[0]))), 0, 0, 0)
         words = b"".join(os.fsencode(word) + b"\0" for word in argv)
         pairs = b"".join(os.fsencode(f"{name}={value}") + b"\0" for name, value in (env or {}).items())
-        libc.malloc.restype = ctypes.c_void_p
-        libc.sbrk.restype = ctypes.c_void_p
         place = libc.malloc(ctypes.c_size_t(len(words) + len(pairs) + 1))  # for as long as the process lives
         ctypes.memmove(place, words + pairs, len(words) + len(pairs))
         stat = read_stat(os.getpid())

@@ -21,8 +21,7 @@ from nbflow.kernels.command import (
     reduce_environment,
 )
 from nbflow.kernels.launch import Program
-
-_KERNEL_LAUNCHER = "ipykernel_launcher"
+from nbflow.kernels.quickstart import LAUNCHER
 
 
 class WarmImports:
@@ -56,7 +55,7 @@ class WarmImports:
         self._shared = frozenset(sys.modules)
         self._has_preloaded = has_preloaded
         self._wanted = (tuple(preload), tuple(programs))
-        self._programs = _read_programs([_KERNEL_LAUNCHER, *programs])
+        self._programs = _read_programs([LAUNCHER, *programs])
         self._stamps = _stamp_files([spec.origin or "" for spec, _ in self._programs.values()])
 
     def find_unfit(self, program: Program) -> str:
@@ -94,7 +93,7 @@ class WarmImports:
     def _check_shadows(self, command: ModuleCommand, cwd: str) -> None:
         """A file of the user's may bear the name of a library: there the order of imports decides which one is found."""
         # ipykernel's launcher imports what a kernel needs before it lets the folder onto the path.
-        names = self._extra if command.module == _KERNEL_LAUNCHER else self._loaded
+        names = self._extra if command.module == LAUNCHER else self._loaded
         clash = _find_module(cwd, names)
         for folder, later in self._later.items():
             clash = clash or _find_module(folder, later)
