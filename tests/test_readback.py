@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbflow.parameters import reader
 from nbflow.parameters.readback import MAX_VALUE, parse_readback, readback_expression
 from tests.parameters_fixtures import declare
 
@@ -45,10 +46,17 @@ class HostileText(str):
 def read_back(namespace: dict[str, Any], names: list[str] | None = None) -> dict[str, Any]:
     """What a kernel with *namespace* would answer."""
     expression = readback_expression(list(namespace) if names is None else names)
-    kernel = dict(namespace)
-    reply = repr(eval(expression, kernel))
-    assert set(kernel) == set(namespace) | {"__builtins__"}
-    return parse_readback(reply)
+    replies = []
+    for loaded in (reader, None):  # as in a fork of the fork server, and as elsewhere
+        kernel = dict(namespace)
+        sys.modules[reader.__name__] = loaded  # type: ignore[assignment]
+        try:
+            replies.append(repr(eval(expression, kernel)))
+        finally:
+            sys.modules[reader.__name__] = reader
+        assert set(kernel) == set(namespace) | {"__builtins__"}
+    assert replies[0] == replies[1]
+    return parse_readback(replies[0])
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ engine and a :class:`~nbflow.engines.session.Session`.
 from __future__ import annotations
 
 import tempfile
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,16 @@ class ExecutionRecord(NotebookExecutionManager):  # type: ignore[misc]
         cell.metadata.papermill["status"] = status
         if self.pbar:
             self.pbar.update(1)
+
+    def cell_complete(self, cell: Any, cell_index: int | None = None, **options: Any) -> None:
+        """As papermill has it, whose parser for the time of the start is a slow one."""
+        record = cell.metadata.papermill
+        begun, record["start_time"] = record["start_time"], None
+        super().cell_complete(cell, cell_index, **options)
+        record["start_time"] = begun
+        record["duration"] = (
+            datetime.fromisoformat(record["end_time"]) - datetime.fromisoformat(begun)
+        ).total_seconds()
 
     def finish(self, session: Session) -> None:
         """No cell will change any more: settle the record and save for the last time. A second call does nothing."""

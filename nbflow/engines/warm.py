@@ -47,7 +47,7 @@ def _import_papermill() -> None:
 
 
 _import_papermill()
-for _name in ("engines.journal", "engines.papermill", "engines.spec", "notebooks"):
+for _name in ("engines.journal", "engines.papermill", "engines.spec", "notebooks", "parameters.reader"):
     import_module(f"nbflow.{_name}")
 get_validator(4, 5)
 _PROVISIONERS = {entry.name: entry for entry in entry_points(group=KernelProvisionerFactory.GROUP_NAME)}

@@ -60,8 +60,6 @@ def insert_parameters(node: NotebookNode, source: str | None, *, report_mode: bo
     top. Unlike papermill's, an earlier injected cell above the tagged one is moved below it, since the defaults would
     win otherwise, and with *source* None every earlier one is removed, so that no value of another run remains.
     """
-    from nbformat.v4 import new_code_cell
-
     old = [index for index, cell in enumerate(node["cells"]) if _is_injected(cell)]
     stays = [cell for cell in node["cells"] if not _is_injected(cell)]
     node["cells"] = stays
@@ -69,11 +67,20 @@ def insert_parameters(node: NotebookNode, source: str | None, *, report_mode: bo
         return None
     below = next((index + 1 for index, cell in enumerate(stays) if _is_tagged_code(cell, PARAMETERS_TAG)), 0)
     place = max(below, old[0]) if old else below
+    stays.insert(place, _make_injected(source, report_mode=report_mode))
+    return place
+
+
+def _make_injected(source: str, *, report_mode: bool) -> NotebookNode:
+    from nbformat import from_dict
+    from nbformat.v4.nbbase import random_cell_id
+
     metadata: dict[str, Any] = {"tags": [INJECTED_TAG]}
     if report_mode:
         metadata["jupyter"] = {"source_hidden": True}
-    stays.insert(place, new_code_cell(source=source, metadata=metadata))
-    return place
+    # Not by new_code_cell: its validation takes as long as the execution of a short cell.
+    whole = {"id": random_cell_id(), "cell_type": "code", "metadata": metadata, "execution_count": None}
+    return from_dict({**whole, "source": source, "outputs": []})
 
 
 def _is_tagged_code(cell: Mapping[str, Any], tag: str) -> bool:

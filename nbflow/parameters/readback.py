@@ -10,54 +10,19 @@ from nbflow.parameters.values import loads_exact
 
 MAX_VALUE = 64 * 1024
 """Characters of JSON that one value may take; of a longer one the beginning of its repr is kept."""
-
-_READER = """
-import itertools, reprlib
-
-def short(value):
-    try:
-        text = hex(value) if type(value) is int else reprlib.repr(value)
-    except Exception:
-        text = "<%s>" % type(value).__name__
-    return {"$repr": text if len(text) <= 200 else text[:197] + "..."}
-
-def count(value, left):
-    if left < 0:
-        raise NoForm("too large")
-    if type(value) is str:
-        return left - len(value)
-    if type(value) in (list, tuple, set, frozenset, dict):
-        for item in itertools.chain(value, value.values() if type(value) is dict else ()):
-            left = count(item, left - 1)
-    return left - 1
-
-def read(name, value, limit):
-    try:
-        count(value, limit)
-        text = json.dumps(json_form(value))
-        if len(text) <= limit:
-            return text
-    except Exception:
-        pass
-    return json.dumps(short(value))
-
-def read_all(names, namespace, limit):
-    pairs = [(name, namespace[name]) for name in names if name in namespace]
-    return "{%s}" % ", ".join("%s: %s" % (json.dumps(name), read(name, value, limit)) for name, value in pairs)
-"""
+_READER = "nbflow.parameters.reader"
 
 
 def readback_expression(names: Sequence[str]) -> str:
     """A Python expression whose value is JSON: the current values of *names*, without those that don't exist.
 
-    For ``user_expressions``. It needs nothing of nbflow in the kernel and binds no name there.
+    For ``user_expressions``. It binds no name in the kernel and needs nothing of nbflow there; where the reader is loaded,
+    as in forks of the fork server, the kernel need not compile it.
     """
-    source = _read_forms() + _READER
-    builtins = '__import__("builtins")'
-    return (
-        f"(lambda space: ({builtins}.exec({source!r}, space), "
-        f"space['read_all']({list(names)!r}, {builtins}.globals(), {MAX_VALUE}))[1])({{'__name__': 'nbflow_readback'}})"
-    )
+    builtins, modules = '__import__("builtins")', '__import__("sys").modules'
+    loaded = f"{builtins}.getattr({modules}.get({_READER!r}), 'read_all', None)"
+    made = f"(lambda space: ({builtins}.exec({_read_source()!r}, space), space['read_all'])[1])({{'__name__': 'nbflow_readback'}})"
+    return f"({loaded} or {made})({list(names)!r}, {builtins}.globals(), {MAX_VALUE})"
 
 
 def parse_readback(reply_text: str) -> dict[str, Any]:
@@ -69,8 +34,11 @@ def parse_readback(reply_text: str) -> dict[str, Any]:
     return values if isinstance(values, dict) else {}
 
 
-def _read_forms() -> str:
-    """The text of the module that makes JSON forms: the kernel's answer is then made by the same rules as ours."""
+def _read_source() -> str:
+    """The reader and the module that makes JSON forms, in one: the kernel's answer is made by the same rules as ours."""
     from importlib.resources import files
 
-    return files("nbflow.parameters").joinpath("forms.py").read_text(encoding="utf-8")
+    folder = files("nbflow.parameters")
+    forms, reader = (folder.joinpath(name).read_text(encoding="utf-8") for name in ("forms.py", "reader.py"))
+    _, _, reader = reader.partition("from nbflow.parameters.forms import NoForm, json_form\n")
+    return f"{forms}\nimport itertools, reprlib\nfrom typing import Mapping, Sequence\n{reader}"
