@@ -38,6 +38,8 @@ IDLE_PAUSE = 0.25
 CANCEL_PAUSE = 0.25
 CLAIM_PAUSE = 0.1
 """Seconds until waiting runs are looked for again, where nothing has happened here that would free a slot."""
+FULL_PAUSE = 0.5
+"""The same while this dispatcher's attempts hold all slots: one is free again once a run waits for its children."""
 PATIENCE = 30.0
 """Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
 
@@ -240,11 +242,11 @@ class Dispatcher:
     def _claim(self) -> None:
         with self._changed:
             waiting = self._expected - {attempt.run_id for attempt in self._active.values()}
-        clock = time.monotonic()
-        if not (waiting or self._backfills or self.record.serves_all) or clock - self._looked_for_runs < CLAIM_PAUSE:
+        clock, now, slots = time.monotonic(), datetime.now(UTC), self._engine.capacity()
+        pause = CLAIM_PAUSE if len(self._active) < slots else FULL_PAUSE
+        if not (waiting or self._backfills or self.record.serves_all) or clock - self._looked_for_runs < pause:
             return
         self._looked_for_runs = clock
-        now, slots = datetime.now(UTC), self._engine.capacity()
         claimed = self._store.claim(
             dispatcher_id=self.id,
             limit=slots,

@@ -32,12 +32,14 @@ class Claiming(Section):
         root_id: str | None = None,
     ) -> list[tuple[RunRecord, AttemptRecord]]:
         owners = [dispatcher_id, ""] if serves_all else [dispatcher_id]
-        if limit < 1 or not self._is_anything_waiting(owners, now):
+        if limit < 1:
             return []
-        if slots is not None:
-            with self._database.read() as connection:  # most often there is none: that must not take the write lock
-                if _find_room(connection, dispatcher_id, root_id, slots) < 1:
-                    return []
+        # Asked by every dispatcher several times a second, and mostly answered by no: that must not take the write lock.
+        with self._database.read() as connection:
+            if not _is_anything_waiting(connection, owners, now):
+                return []
+            if slots is not None and _find_room(connection, dispatcher_id, root_id, slots) < 1:
+                return []
         with self._database.write() as connection:
             if slots is not None:
                 queue_up(connection, _SLOT_QUEUE)
@@ -52,16 +54,15 @@ class Claiming(Section):
                 _record(connection, claimed)
             return claimed
 
-    def _is_anything_waiting(self, owners: list[str], now: datetime) -> bool:
-        # Asked by every dispatcher several times a second, and mostly answered by no: that must not take the write lock.
-        with self._database.read() as connection:
-            for owner in owners:
-                pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
-                if connection.scalar(pending) is not None:
-                    return True
-            if connection.scalar(_due(now).limit(1)) is not None:
-                return True
-            return bool(find_open_lanes(connection, owners))
+
+def _is_anything_waiting(connection: Connection, owners: list[str], now: datetime) -> bool:
+    for owner in owners:
+        pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
+        if connection.scalar(pending) is not None:
+            return True
+    if connection.scalar(_due(now).limit(1)) is not None:
+        return True
+    return bool(find_open_lanes(connection, owners))
 
 
 def _find_room(connection: Connection, dispatcher_id: str, root_id: str | None, slots: int) -> int:

@@ -8,8 +8,9 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, Pool, StaticPool, create_engine, event, exc
+from sqlalchemy import URL, Connection, Engine, QueuePool, StaticPool, create_engine, event, exc
 
 from nbflow.errors import ConflictError, MissingExtraError, StoreError, UsageError
 from nbflow.stores.faults import is_driver_error, store_error
@@ -111,17 +112,18 @@ class Database:
         return engine, engine
 
     def _connect_sqlite(self, url: URL) -> tuple[Engine, Engine]:
-        """The writer keeps its connection, and with it the log alive; a reader opens one of its own in 0.2 ms."""
+        """The writer keeps its connection, and with it the log alive; readers have a few that stay, and more at need."""
 
-        def connect(pool: type[Pool]) -> Engine:
+        def connect(**pool: Any) -> Engine:
             connect_args = {"timeout": _LOCK_TIMEOUT, "isolation_level": None, "check_same_thread": False}
-            engine = create_engine(url, poolclass=pool, connect_args=connect_args)
+            engine = create_engine(url, connect_args=connect_args, **pool)
             event.listen(engine, "connect", _set_pragmas)
             event.listen(engine, "begin", _begin)
             return engine
 
-        writer = connect(StaticPool)
-        reader = writer if self.file is None else connect(NullPool)
+        writer = connect(poolclass=StaticPool)
+        readers = {"poolclass": QueuePool, "pool_size": 2, "max_overflow": -1}
+        reader = writer if self.file is None else connect(**readers)
         return writer.execution_options(nbflow_begin="BEGIN IMMEDIATE"), reader.execution_options(nbflow_begin="BEGIN")
 
     def _dispose(self, *, close: bool = True) -> None:
