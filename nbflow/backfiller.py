@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any
 
 from nbflow.backfilling import BackfillRecord, Snapshot, derive_state
 from nbflow.dispatcher import is_alive
@@ -145,13 +146,14 @@ class Backfiller:
     ) -> int:
         """Have its rows in these states run once more, each as *renew* makes it; how many that was."""
         wanted = frozenset(states)
+        fresh: dict[str, Any] = {"started": None, "ended": None, "not_before": None}
         requeued = 0
         for runs in self.read_rows(backfill, wanted):
             again = [
-                replace(renew(run), state=RunState.PENDING, tied_to=lane_of(backfill.id), ended=None, not_before=None)
+                replace(renew(run), **fresh, state=RunState.PENDING, tied_to=lane_of(backfill.id), message="")
                 for run in runs
             ]
-            requeued += self._store.requeue_rows([replace(run, message="") for run in again])
+            requeued += self._store.requeue_rows(again)
             for old, run in zip(runs, again, strict=True) if self._tells else ():
                 if old.state not in WAITING:
                     self._tell(run, old.state)

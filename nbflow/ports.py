@@ -286,8 +286,8 @@ class Store(Protocol):
     def requeue_rows(self, runs: Sequence[RunRecord]) -> int:
         """Give these runs, which wait or ended otherwise than completed, a further attempt; how many it was.
 
-        Stored of each are its state, notebook, identity, flow version and what it is tied to; its failure, end and cancel
-        request are cleared. One that became active or completed meanwhile is left alone.
+        Stored of each are its state, notebook, identity, flow version and what it is tied to; its times, failure and
+        cancel request are as given or cleared. One that became active or completed meanwhile is left alone.
         """
 
     def cancel_waiting(self, backfill_id: str, *, reason: str, now: datetime) -> Iterator[list[int]]:

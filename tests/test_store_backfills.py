@@ -235,13 +235,13 @@ def test_rows_are_queued_again_unless_they_completed_or_run(store: Store) -> Non
         replace(run, state=RunState.PENDING, notebook_hash="new", identity=f"i{run.backfill_row}", flow_version=2)
         for run in rows
     ]
-    assert store.requeue_rows([replace(run, ended=None, message="") for run in again]) == 2
+    assert store.requeue_rows([replace(run, started=None, ended=None, message="") for run in again]) == 2
     after = store.list_runs(RunFilter(oldest_first=True))
     assert [run.state for run in after] == ["completed", "pending", "running", "pending"]
     assert [run.notebook_hash for run in after] == ["hash", "new", "hash", "new"]
     second = after[1]
-    assert (second.failure, second.cancel_reason, second.ended, second.identity) == (None, None, None, "i2")
-    assert (second.attempts, second.flow_version, second.tied_to) == (1, 2, lane_of("b1b1b1b1"))
+    assert (second.failure, second.cancel_reason, second.started, second.ended) == (None, None, None, None)
+    assert (second.attempts, second.identity, second.flow_version, second.tied_to) == (1, "i2", 2, lane_of("b1b1b1b1"))
     assert claim_rows(store) == [2, 4]
     assert [one.number for one in store.list_attempts(second.id)] == [1, 2]
 

@@ -35,7 +35,17 @@ from nbflow.stores.tables import backfill as table
 _BATCH = 1000
 _SHORTEST_PREFIX = 4
 _SHOWN = 5
-_REQUEUED = ("state", "tied_to", "notebook_hash", "flow_version", "identity", "not_before", "ended", "message")
+_REQUEUED = (
+    "state",
+    "tied_to",
+    "notebook_hash",
+    "flow_version",
+    "identity",
+    "not_before",
+    "started",
+    "ended",
+    "message",
+)
 _GOES_ON = or_(IS_WAITING, IS_ACTIVE)
 _EMPTY: ColumnElement[str] = literal_column("''")  # written out, as in the condition of the partial index
 
