@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from nbflow.server.pages.backfills import BackfillPage, BackfillsPage
 from nbflow.server.pages.flows import FlowPage, FlowsPage, NotebookPage
 from nbflow.server.pages.handler import PageHandler
 from nbflow.server.pages.lists import PairsPage, RunsPage, SchedulesPage
@@ -14,6 +15,8 @@ PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/notebook/?", NotebookPage),
     (r"/nbflow/runs/?", RunsPage),
     (r"/nbflow/runs/([^/]+)/?", RunPage),
+    (r"/nbflow/backfills/?", BackfillsPage),
+    (r"/nbflow/backfills/([^/]+)/?", BackfillPage),
     (r"/nbflow/schedules/?", SchedulesPage),
     (r"/nbflow/kv/?", PairsPage),
 )

@@ -91,10 +91,17 @@ export class ParameterForm {
         if (this.check) this.timer = setTimeout(() => this.verify(), PAUSE)
     }
 
+    /** Leave these out: their values are given elsewhere. */
+    leaveOut(names) {
+        this.left = new Set(names)
+        for (const field of this.fields.values()) field.node.hidden = this.left.has(field.name)
+    }
+
     /** `{ values, all, faults }`: what is to be sent, everything that has a value, and what can't be read. */
     collect() {
         const [values, all, faults] = [{ ...this.extra }, {}, {}]
         for (const field of this.fields.values()) {
+            if (this.left?.has(field.name)) continue
             try {
                 const value = field.read()
                 if (value === undefined) continue
