@@ -41,7 +41,9 @@ class Frame:
     def set_rules(self, rules: Rules) -> None:
         """Attributes by CSS selector; None takes one away."""
         fixed: Rules = {
-            ".nbflow-state-line, .nbflow-said, .nbflow-todo": {"role": "status"},
+            ".nbflow-state-line, .nbflow-said, .nbflow-todo, .nbflow-rows, .nbflow-backfill-message": {
+                "role": "status"
+            },
             ".nbflow-form": {"role": "group", "aria-label": "Parameters"},
         }
         if self._attributes is not None and (merged := {**fixed, **rules}) != self._rules:
