@@ -81,7 +81,7 @@ def read_query(model: type[M], arguments: Mapping[str, list[str]]) -> M:
         if not errors:
             return model.model_validate(value)
     except ValidationError as error:
-        errors = collect_errors(error)
+        errors = {place.partition(".")[0]: message for place, message in collect_errors(error).items()}
     raise Problem(HTTPStatus.BAD_REQUEST, "the query is refused: " + _join(errors), errors=errors)
 
 
