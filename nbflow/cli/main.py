@@ -25,6 +25,7 @@ COMMANDS = (
     "schedule",
     "scheduler",
     "server",
+    "app",
     "kv",
     "prune",
 )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from importlib.util import find_spec
 
 import click
 
+from nbflow.cli.exits import ExitCode
 from nbflow.errors import MissingExtraError, UsageError
 
 EPILOG = """\b
@@ -32,8 +34,16 @@ def command(port: int | None, no_browser: bool, base_url: str | None, config: tu
     stray = [word for word in config if not word.startswith("-")]
     if stray:
         raise UsageError(f"nbflow server {stray[0]}: expected options only; it serves the folder that it is started in")
+    start_server("nbflow server", config, port=port, no_browser=no_browser, base_url=base_url)
+    return ExitCode.OK
+
+
+def start_server(
+    command: str, config: Sequence[str], *, port: int | None, no_browser: bool, base_url: str | None
+) -> None:
+    """Put the server in the place of this process. Raises MissingExtraError, which names *command*."""
     if find_spec("jupyter_server") is None:
-        raise MissingExtraError("nbflow server", "server")
+        raise MissingExtraError(command, "server")
     argv = list(config)
     if port is not None:
         argv.append(f"--ServerApp.port={port}")
@@ -41,6 +51,6 @@ def command(port: int | None, no_browser: bool, base_url: str | None, config: tu
         argv.append("--ServerApp.open_browser=False")
     if base_url is not None:
         argv.append(f"--ServerApp.base_url={base_url}")
-    # The server takes the place of this process; without -P it would import what lies in the folder that it serves.
+    # Without -P it would import what lies in the folder that it serves.
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-P", "-m", "nbflow.server", *argv])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nbflow.server.pages.backfills import BackfillPage, BackfillsPage
-from nbflow.server.pages.flows import FlowPage, FlowsPage, NotebookPage
+from nbflow.server.pages.flows import AppPage, FlowPage, FlowsPage, NotebookPage
 from nbflow.server.pages.handler import PageHandler
 from nbflow.server.pages.lists import PairsPage, RunsPage, SchedulesPage
 from nbflow.server.pages.runs import RunPage
@@ -12,6 +12,7 @@ PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/?", FlowsPage),
     (r"/nbflow/flows/?", FlowsPage),
     (r"/nbflow/flows/([^/]+)/([^/]+)/?", FlowPage),
+    (r"/nbflow/app/(.+)", AppPage),
     (r"/nbflow/notebook/?", NotebookPage),
     (r"/nbflow/runs/?", RunsPage),
     (r"/nbflow/runs/([^/]+)/?", RunPage),

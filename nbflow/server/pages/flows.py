@@ -7,7 +7,7 @@ from typing import Any
 
 from nbflow.errors import NotFoundError
 from nbflow.project import Project
-from nbflow.project.loading import notebook_to_json
+from nbflow.project.loading import load_registered, notebook_to_json
 from nbflow.server.pages.handler import PageHandler
 from nbflow.server.problems import Problem
 
@@ -47,6 +47,19 @@ class NotebookPage(PageHandler):
         if not path:
             raise Problem(HTTPStatus.NOT_FOUND, "which notebook? the address needs ?path=report.ipynb")
         self.show("flow.html", path=path, label=path.rpartition("/")[2])
+
+
+class AppPage(PageHandler):
+    """One flow as an app, a registered one or a notebook by its path: its form, and what its run comes to."""
+
+    async def get(self, reference: str) -> None:
+        label = reference.rpartition("/")[2].removesuffix(".ipynb")
+        if reference.endswith(".ipynb"):
+            await self.call(self.service.find_notebook, reference)
+            self.show("app.html", path=reference, label=label)
+        else:
+            await self.call(load_registered, reference, self.project.store)
+            self.show("app.html", flow=reference, label=label)
 
 
 def _describe_run(project: Project, run_id: str) -> dict[str, Any]:

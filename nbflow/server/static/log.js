@@ -27,6 +27,15 @@ export class LogView {
         view.addEventListener("scroll", () => this.#noticeScroll(), { passive: true })
     }
 
+    /** For another run. */
+    clear() {
+        Object.assign(this, { lines: [], waiting: [], number: 0 })
+        this.partial.clear()
+        replace(this.chunks)
+        replace(this.last)
+        this.#count()
+    }
+
     /** Takes an event of a run; those that are no log are ignored. */
     take(event) {
         const { kind, data } = event
