@@ -27,6 +27,8 @@ OpenNotebook = Callable[..., "Page"]
 
 PLACES: dict[Front, str] = {"lab": "lab/tree/{}?reset", "notebook": "notebooks/{}", "voila": "voila/render/{}"}
 
+LAB = Path(__file__).parents[1] / "nbflow" / "server" / "lab"
+
 # Errors that Notebook 7 raises by itself when it is not the first page of a server.
 ALLOWED_ERRORS = ("(reading 'schema')", "Command 'filebrowser:")
 
@@ -97,6 +99,7 @@ def jupyter_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter
     )
     server.notebooks.mkdir()
     write_settings(root / "settings")
+    install_extensions(root)
     command = [
         *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"),
         *(
@@ -149,6 +152,16 @@ def write_settings(folder: Path) -> None:
     folder.mkdir(parents=True)
     settings = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
     (folder / "overrides.json").write_text(json.dumps(settings))
+
+
+def install_extensions(root: Path) -> None:
+    """As ``pip install`` would: ours is switched on, in the server and in JupyterLab. No run is executed by it."""
+    settings = {"ServerApp": {"jpserver_extensions": {"nbflow.server": True}}, "NbflowServer": {"works": False}}
+    (root / "config").mkdir(exist_ok=True)
+    (root / "config" / "jupyter_server_config.json").write_text(json.dumps(settings))
+    folder = root / "data" / "labextensions"
+    folder.mkdir(parents=True)
+    (folder / "nbflow-lab").symlink_to(LAB)
 
 
 @pytest.fixture

@@ -250,6 +250,52 @@ def test_the_runs_that_are_shown_are_those_that_the_address_asks_for(visit: Visi
     expect(page.get_by_text("No run fits.")).to_be_visible()
 
 
+@pytest.mark.kernel
+def test_a_backfill_is_counted_before_it_starts_and_its_failures_are_retried(
+    visit: Visit, web_server: WebServer, check_accessibility: CheckAccessibility
+) -> None:
+    flow = register(web_server, "past-days")
+    page = visit(f"flows/{flow}#backfill")
+    page.get_by_label("From", exact=True).fill("2026-01-12")
+    page.get_by_label("To, included").fill("2026-01-14")
+    expect(page.get_by_text("3 runs will be created.")).to_be_visible()
+    page.get_by_role("button", name="Add a parameter").click()
+    page.locator("#axis-2").select_option("region")
+    expect(page.get_by_text("6 runs will be created.")).to_be_visible()
+    page.get_by_label("US", exact=True).uncheck()
+    page.get_by_label("EU", exact=True).uncheck()
+    expect(page.locator("#backfill-go")).to_be_disabled()
+    page.get_by_label("EU", exact=True).check()
+    check_accessibility(page)
+    page.get_by_role("button", name="Start 3 runs").click()
+    page.wait_for_url("**/backfills/*")
+    expect(get_state(page)).to_have_text("completed with failures", timeout=90_000)
+    cells = page.locator(".cell")
+    expect(cells).to_have_count(3)
+    expect(page.get_by_role("link", name="day=2026-01-13, region=EU: failed")).to_be_visible()
+    check_accessibility(page)
+    page.get_by_role("button", name="failed 1").click()
+    expect(page.locator("#runs tbody tr")).to_have_count(1)
+    page.get_by_role("button", name="Retry 1 failed").click()
+    expect(page.locator("#note")).to_contain_text("1 of 3 rows run")
+
+
+@pytest.mark.kernel
+def test_an_app_is_a_form_with_what_its_run_comes_to_beside_it(
+    visit: Visit, check_accessibility: CheckAccessibility
+) -> None:
+    page = visit("app/report.ipynb")
+    assert page.get_by_role("link", name="Runs").count() == 0  # the form, and no way to anything else
+    page.get_by_label("day", exact=True).fill("2026-01-31")
+    page.get_by_role("button", name="Run", exact=True).click()
+    expect(get_state(page)).to_have_text("completed", timeout=60_000)
+    expect(page.locator("#results")).to_contain_text("70")
+    expect(page.get_by_role("log")).to_contain_text("loading 2026-01-31 EU")
+    check_accessibility(page)
+    page.reload()
+    expect(page.locator("#results")).to_contain_text("70")
+
+
 def test_who_is_not_logged_in_sees_no_page_and_a_token_leaves_the_address(
     open_page: OpenPage, web_server: WebServer
 ) -> None:

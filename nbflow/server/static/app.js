@@ -61,6 +61,7 @@ function watch(made) {
     $("#run-empty").hidden = true
     $("#run-view").hidden = false
     $("#notebook-box").open = false
+    if (window.innerWidth <= 900) $("#outcome").scrollIntoView()
     log.clear()
     timeline = new Timeline(h("div"))
     show()
