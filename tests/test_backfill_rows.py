@@ -254,7 +254,9 @@ def test_a_parameter_is_given_by_the_table_or_beside_it() -> None:
         read({"n": 1}, {}, [{"day": "2026-01-01", "n": 2}])
 
 
-def test_memory_does_not_grow_with_the_rows() -> None:
+def test_memory_does_not_grow_with_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nbflow.project.rows.BATCH", 500)
+
     def peak(count: int) -> int:
         tracemalloc.start()
         file = read(table=({"day": "2026-01-01", "n": number} for number in range(count)))
@@ -264,5 +266,5 @@ def test_memory_does_not_grow_with_the_rows() -> None:
         return most
 
     # What grows is eight bytes of each row's key, by which a second row with the same values is noticed.
-    small, large = peak(6_000), peak(12_000)
-    assert large - small < 6_000 * 150
+    small, large = peak(3_000), peak(6_000)
+    assert large - small < 3_000 * 150

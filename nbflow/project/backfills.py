@@ -12,25 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.backfiller import Backfiller
 from nbflow.backfilling import BackfillRecord, BackfillState, Reprocess, Snapshot
-from nbflow.backfilling.axes import split_axes
-from nbflow.backfilling.plans import BackfillPlan, Decision, PlannedRow, decide_row
-from nbflow.backfilling.records import MAX_ACTIVE_RUNS
-from nbflow.errors import ConflictError, ParameterError, UsageError, WaitTimeout
-from nbflow.lifecycle import ACTIVE, RunOptions, RunRecord
-from nbflow.parameters import Text
+from nbflow.backfilling.messages import say_made, say_same, show_state
+from nbflow.backfilling.plans import BackfillPlan, Decision, PlannedRow
+from nbflow.errors import ConflictError, WaitTimeout
+from nbflow.lifecycle import ACTIVE, RunRecord
+from nbflow.project.asking import Asked, ask, choose_behavior
 from nbflow.project.loading import LoadedFlow
-from nbflow.project.making import Rendering, RunMaker, make_absolute, skip
+from nbflow.project.making import skip
 from nbflow.project.resuming import Resumption
-from nbflow.project.rows import Exclude, Row, RowFile, RowReader
-from nbflow.project.submission import Parent, check_options, check_tag
-from nbflow.project.tables import read_rows
-from nbflow.project.templates import keep_references
+from nbflow.project.rows import Exclude, Row
 
 if TYPE_CHECKING:
     from nbflow.project import Project
 
 SHOWN_ROWS = 5
-LONGEST_NAME = 100
 OUR_PAUSE = 0.05
 OTHER_PAUSE = 0.25
 WORKER_PATIENCE = 10.0
@@ -45,16 +40,6 @@ class Started:
     """One line."""
     goes_on: bool
     """Whether rows are begun because of the call."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """What one call of ``create`` asks for, checked."""
-
-    backfill: BackfillRecord
-    maker: RunMaker
-    rows: RowFile
-    parent: Parent | None
 
 
 class Backfills:
@@ -95,7 +80,7 @@ class Backfills:
         self, flow: LoadedFlow, values: Mapping[str, Any], *, rows: Any = None, exclude: Exclude = None, **settings: Any
     ) -> BackfillPlan:
         """What :meth:`create` would do with each row. Raises as it does; records nothing."""
-        asked = self._ask(flow, values, rows, exclude, settings)
+        asked = ask(self._project, flow, values, rows, exclude, settings)
         try:
             return self._plan(asked)
         finally:
@@ -120,7 +105,7 @@ class Backfills:
         A backfill with the same rows of the same flow is not made twice: the earlier one is found, and goes on where it can.
         Raises RowError with the faults of all rows, ParameterError, OutputError, KernelError, UsageError.
         """
-        asked = self._ask(flow, values, rows, exclude, settings)
+        asked = ask(self._project, flow, values, rows, exclude, settings)
         try:
             same = self._find_same(asked)
             if same is not None:
@@ -129,64 +114,11 @@ class Backfills:
         finally:
             asked.rows.close()
 
-    def _ask(
-        self, flow: LoadedFlow, values: Mapping[str, Any], table: Any, exclude: Exclude, settings: dict[str, Any]
-    ) -> _Asked:
-        parent: Parent | None = settings.pop("parent", None)
-        backfill = _make_record(flow, settings)
-        constants, axes = split_axes(values)
-        kept, faults = keep_references(flow.declaration, constants, keeper="backfill")
-        if faults:
-            raise ParameterError(faults)
-        secret = {one.name for one in flow.declaration.parameters if one.secret and one.name in kept}
-        maker = RunMaker.prepare(
-            flow, backfill.options, has_secrets=bool(secret), parent=parent, get_run=self._project.get_run
-        )
-        reader = RowReader(
-            flow.declaration,
-            flow.reference,
-            constants={name: Text(value) if name in secret else value for name, value in kept.items()},
-            axes=axes,
-            table=None if table is None else read_rows(table),
-            exclude=exclude,
-            render=Rendering(
-                flow,
-                name=backfill.run_name,
-                output=backfill.options.output,
-                secrets=dict.fromkeys(secret, ""),
-                confined_to=self._project.confined_to,
-            ),
-        )
-        rows = reader.read()
-        parameters = {**reader.constants.json, **{name: kept[name] for name in secret}}
-        backfill = replace(backfill, axes=rows.axes, parameters=parameters, rows_hash=rows.hash)
-        return _Asked(backfill=backfill, maker=maker, rows=rows, parent=parent)
-
-    def _decide(self, asked: _Asked) -> Iterator[tuple[list[tuple[Row, Decision]], dict[str, RunRecord]]]:
-        """Each batch of rows with what becomes of them, and the completed runs to reuse, by identity."""
-        store, backfill = self._project.store, asked.backfill
-        ran_before = bool(store.list_runs(_one_run_of(backfill.flow)))
-        for batch in asked.rows.read():
-            earlier = store.find_earlier([row.key for row in batch]) if ran_before else {}
-            identities = [asked.maker.identify(row.parameters) for row in batch] if backfill.skip_completed else []
-            done = store.find_completed({one for one in identities if one}) if identities else {}
-            decided = []
-            for index, row in enumerate(batch):
-                known = earlier.get(row.key)
-                decision = decide_row(
-                    known.state if known else None,
-                    backfill.reprocess_behavior,
-                    is_reusable=bool(done) and identities[index] in done,
-                    reuses=backfill.skip_completed,
-                )
-                decided.append((row, decision))
-            yield decided, done
-
-    def _plan(self, asked: _Asked) -> BackfillPlan:
+    def _plan(self, asked: Asked) -> BackfillPlan:
         counts: Counter[Decision] = Counter()
         first: list[PlannedRow] = []
         last: list[PlannedRow] = []
-        for batch, _ in self._decide(asked):
+        for batch, _ in asked.decide(self._project.store):
             counts.update(decision for _, decision in batch)
             shown = batch[: SHOWN_ROWS - len(first)]
             first += [_show(row, decision) for row, decision in shown]
@@ -201,10 +133,10 @@ class Backfills:
             first=tuple(first),
             last=tuple(last),
             same_as=same.backfill.id if same else None,
-            message=_say_same(same) if same else "",
+            message=say_same(same) if same else "",
         )
 
-    def _record(self, asked: _Asked, *, detach: bool) -> Started:
+    def _record(self, asked: Asked, *, detach: bool) -> Started:
         project = self._project
         owner = project.find_owner()
         now = datetime.now(UTC)
@@ -218,12 +150,12 @@ class Backfills:
             made = project.store.update_backfill(made.id, lambda known: replace(known, left_alone=left))
         goes_on = bool(counts[Decision.RUN] or counts[Decision.RERUN])
         started = self._start(made, detach=detach) if goes_on else made
-        return Started(backfill=started, message=_say_made(started, counts), goes_on=goes_on)
+        return Started(backfill=started, message=say_made(started, counts), goes_on=goes_on)
 
     def _make_runs(
-        self, asked: _Asked, backfill: BackfillRecord, counts: Counter[Decision]
+        self, asked: Asked, backfill: BackfillRecord, counts: Counter[Decision]
     ) -> Iterator[list[RunRecord]]:
-        for batch, done in self._decide(asked):
+        for batch, done in asked.decide(self._project.store):
             runs = []
             for row, decision in batch:
                 counts[decision] += 1
@@ -235,7 +167,7 @@ class Backfills:
 
     # -- the same rows again --------------------------------------------------------------------------------------
 
-    def _find_same(self, asked: _Asked) -> Snapshot | None:
+    def _find_same(self, asked: Asked) -> Snapshot | None:
         """The newest backfill with these rows, unless all of them are to be run again."""
         known = self._project.store.list_backfills(
             flow=asked.backfill.flow, rows_hash=asked.backfill.rows_hash, limit=1
@@ -249,7 +181,7 @@ class Backfills:
         again = again or (asked.backfill.reprocess_behavior is Reprocess.FAILED and snapshot.backfill.left_alone > 0)
         return None if is_over and again else snapshot
 
-    def _go_on(self, same: Snapshot, asked: _Asked, *, detach: bool) -> Started:
+    def _go_on(self, same: Snapshot, asked: Asked, *, detach: bool) -> Started:
         backfill, behavior = same.backfill, asked.backfill.reprocess_behavior
         resumes = same.state is BackfillState.INTERRUPTED or (
             behavior is Reprocess.FAILED
@@ -259,10 +191,10 @@ class Backfills:
             return self.resume(backfill.id, reprocess_behavior=behavior, detach=detach)
         if behavior is Reprocess.COMPLETED:
             raise ConflictError(
-                f"backfill {backfill.id} has the same rows and is {_words(same.state)}\n"
+                f"backfill {backfill.id} has the same rows and is {show_state(same.state)}\n"
                 f"end it first: nbflow backfill cancel {backfill.id}"
             )
-        message = _say_same(same)
+        message = say_same(same)
         if same.state is BackfillState.COMPLETED and asked.maker.flow.notebook.hash != backfill.notebook_hash:
             message = f"{message} (the notebook has changed since)"
         return Started(backfill=backfill, message=message, goes_on=not same.state.is_resting)
@@ -283,7 +215,7 @@ class Backfills:
         ``none`` leaves those alone that failed; ``completed`` makes a new backfill of all rows. Raises ConflictError while
         a process works on it, RowError when the notebook refuses values that it took before.
         """
-        behavior = _choose(reprocess_behavior)
+        behavior = choose_behavior(reprocess_behavior)
         known = self.get(backfill_id)
         if known.owner is not None and self.backfiller.find_worker(known) is None:
             self._project.settle()  # its rows may still seem to run
@@ -293,7 +225,7 @@ class Backfills:
         resumption.check(behavior)
         if not resumption.is_needed:
             snapshot = resumption.snapshot
-            return Started(backfill=snapshot.backfill, message=_say_same(snapshot), goes_on=False)
+            return Started(backfill=snapshot.backfill, message=say_same(snapshot), goes_on=False)
         changes = {"max_active_runs": max_active_runs, "max_failures": max_failures}
         owner = self._project.find_owner()
         resumed = resumption.carry_out(owner, {key: value for key, value in changes.items() if value is not None})
@@ -392,7 +324,7 @@ class Backfills:
         snapshot = self.look(backfill_id)
         if snapshot.state.is_resting and snapshot.state is not BackfillState.INTERRUPTED:
             raise ConflictError(
-                f"backfill {snapshot.backfill.id} is {_words(snapshot.state)}: no row is left to hold back"
+                f"backfill {snapshot.backfill.id} is {show_state(snapshot.state)}: no row is left to hold back"
             )
         return self._project.store.update_backfill(snapshot.backfill.id, lambda known: replace(known, paused=True))
 
@@ -435,95 +367,5 @@ class Backfills:
             self._project.settle()  # what outlived its server has nobody else to end it
 
 
-def _make_record(flow: LoadedFlow, settings: Mapping[str, Any]) -> BackfillRecord:
-    """Raises UsageError."""
-    backfill_id = secrets.token_hex(4)
-    label = flow.label.rpartition("/")[2]
-    options = settings.get("options") or RunOptions()
-    check_options(options)
-    name = settings.get("name") or f"{label}-{backfill_id[:4]}"
-    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
-        raise UsageError(f"backfill name {name!r}: expected 1 to {LONGEST_NAME} printable characters")
-    return BackfillRecord(
-        id=backfill_id,
-        name=name,
-        flow=flow.reference,
-        flow_version=flow.version.number if flow.version and flow.pinned else None,
-        notebook_hash=flow.notebook.hash,
-        options=make_absolute(options),
-        run_name=settings.get("run_name"),
-        tags=tuple(dict.fromkeys(check_tag(tag) for tag in settings.get("tags", ()))),
-        priority=_check_count("priority", settings.get("priority", 0), least=-1000, most=1000),
-        max_active_runs=_check_count("max_active_runs", settings.get("max_active_runs", MAX_ACTIVE_RUNS)),
-        max_failures=_check_count("max_failures", settings.get("max_failures")),
-        run_backwards=bool(settings.get("run_backwards", False)),
-        reprocess_behavior=_choose(settings.get("reprocess_behavior", Reprocess.NONE)),
-        skip_completed=bool(settings.get("skip_completed", False)),
-        created=datetime.now(UTC),
-    )
-
-
-def _check_count(what: str, value: Any, *, least: int = 1, most: int = 1_000_000) -> Any:
-    if value is not None and (isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most):
-        raise UsageError(f"{what} = {value!r}: expected a whole number from {least:,} to {most:,}")
-    return value
-
-
-def _choose(word: str) -> Reprocess:
-    try:
-        return Reprocess(word)
-    except ValueError:
-        raise UsageError(f"reprocess_behavior {word!r}: there are {', '.join(Reprocess)}") from None
-
-
-def _one_run_of(flow: str) -> Any:
-    from nbflow.ports import RunFilter
-
-    return RunFilter(flow=flow, limit=1)
-
-
 def _show(row: Row, decision: Decision) -> PlannedRow:
     return PlannedRow(number=row.number, parameters=row.parameters, decision=decision, name=row.name or "")
-
-
-def _words(state: BackfillState) -> str:
-    return state.value.replace("_", " ")
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"
-
-
-def _say_made(backfill: BackfillRecord, counts: Mapping[Decision, int]) -> str:
-    """``31 rows; 3 completed before and are left alone``."""
-    said = [_rows(backfill.rows)] if backfill.rows else ["nothing to do"]
-    if counts.get(Decision.RERUN):
-        said.append(f"{counts[Decision.RERUN]:,} of them ran before")
-    if counts.get(Decision.REUSE):
-        said.append(f"{counts[Decision.REUSE]:,} skipped, since they completed with this notebook")
-    if counts.get(Decision.COMPLETED_BEFORE):
-        said.append(f"{counts[Decision.COMPLETED_BEFORE]:,} completed before and left alone")
-    if counts.get(Decision.FAILED_BEFORE):
-        said.append(
-            f"{counts[Decision.FAILED_BEFORE]:,} failed before and left alone (reprocess behavior 'failed' runs them)"
-        )
-    if counts.get(Decision.GOES_ON):
-        said.append(f"{counts[Decision.GOES_ON]:,} left to runs that wait or run already")
-    return "; ".join(said)
-
-
-def _say_same(snapshot: Snapshot) -> str:
-    """Why nothing new is made, and what can be done."""
-    one = snapshot.backfill.id
-    left = snapshot.total - snapshot.succeeded
-    match snapshot.state:
-        case BackfillState.COMPLETED:
-            return f"nothing to do: backfill {one} completed all {_rows(snapshot.total)}; reprocess behavior 'completed' runs them again"
-        case BackfillState.COMPLETED_WITH_FAILURES:
-            return f"nothing to do: backfill {one} ran these rows, {left:,} did not complete; run those again: nbflow backfill resume {one}"
-        case BackfillState.PAUSED:
-            return f"backfill {one} has these rows and is paused: nbflow backfill unpause {one}"
-        case BackfillState.STOPPED | BackfillState.CANCELLED | BackfillState.INTERRUPTED:
-            return f"backfill {one} has these rows and is {_words(snapshot.state)}, {left:,} are left: nbflow backfill resume {one}"
-        case _:
-            return f"backfill {one} has these rows and is {_words(snapshot.state)}"
