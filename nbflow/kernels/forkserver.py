@@ -93,7 +93,7 @@ class _Server:
         signal.set_wakeup_fd(-1)
         if self._link is not None:
             self._link.detach()
-        close_descriptors(keep={0, 1, 2, kept})
+        close_descriptors(keep={0, 1, 2, kept, self._warmth.watch.descriptor})
 
     def _retire(self) -> None:
         if self._link is not None:

@@ -48,11 +48,20 @@ _PATIENCE = 5.0
 """Seconds for the rest of a message whose beginning has arrived."""
 
 
+class Watch(Protocol):
+    @property
+    def descriptor(self) -> int:
+        """Of the watch over what was imported; to be kept in guardians and servers, and closed in programs."""
+
+
 class Warmth(Protocol):
     """Imports done beforehand, offered to the programs that the guardian starts."""
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
+
+    @property
+    def watch(self) -> Watch: ...
 
     def is_stale(self) -> bool:
         """Whether something that was imported has changed on disk since."""
@@ -259,7 +268,7 @@ class Guardian:
                     self._leave()
                     os.setsid()
                     signal.set_wakeup_fd(-1)
-                    close_descriptors(keep={0, 1, 2, link})
+                    close_descriptors(keep={0, 1, 2, link, self._warmth.watch.descriptor})  # type: ignore[union-attr]
                     return socket.socket(fileno=link)
                 self._childless = False
         for descriptor in descriptors:

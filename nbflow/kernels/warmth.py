@@ -7,6 +7,7 @@ import gc
 import importlib.util
 import os
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from importlib.machinery import ModuleSpec
 from types import CodeType, ModuleType
@@ -22,6 +23,10 @@ from nbflow.kernels.command import (
 )
 from nbflow.kernels.launch import Program
 from nbflow.kernels.quickstart import LAUNCHER
+from nbflow.kernels.watch import FolderWatch
+
+LOOK_AGAIN = 1.0
+"""Seconds for which the word of the system that no file has changed is taken."""
 
 
 class WarmImports:
@@ -57,6 +62,8 @@ class WarmImports:
         self._wanted = (tuple(preload), tuple(programs))
         self._programs = _read_programs([LAUNCHER, *programs])
         self._stamps = _stamp_files([spec.origin or "" for spec, _ in self._programs.values()])
+        self.watch = FolderWatch({path if os.path.isdir(path) else os.path.dirname(path) for path in self._stamps})
+        self._looked = 0.0
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
@@ -131,6 +138,10 @@ class WarmImports:
 
     def is_stale(self) -> bool:
         """Whether a file that was imported, or a folder of installed libraries, has changed since."""
+        # The watch may be deaf to what other machines, or layers of a container, do to the folders.
+        if self.watch.is_quiet() and time.monotonic() - self._looked < LOOK_AGAIN:
+            return False
+        self._looked = time.monotonic()
         return any(_stamp(path) != stamp for path, stamp in self._stamps.items())
 
 
