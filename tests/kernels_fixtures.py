@@ -152,7 +152,13 @@ async def open_notebook(name: str = "python3", log: Callable[[str], None] | None
 async def close_notebook(notebook: Notebook) -> int:
     """Shut the kernel down; its exit code."""
     await notebook.manager.request_shutdown()
-    code = await asyncio.wait_for(notebook.manager.wait_exit(), 20)
+    try:
+        code = await asyncio.wait_for(notebook.manager.wait_exit(), 20)
+    except TimeoutError:
+        if notebook.child.forked:
+            raise
+        notebook.child.kill_tree()  # ipykernel 7.4 hangs at its end now and then, where nothing is done about it
+        code = await asyncio.wait_for(notebook.manager.wait_exit(), 20)
     notebook.client.stop_channels()
     await notebook.manager.cleanup_resources()
     return code

@@ -83,6 +83,7 @@ def _use_warm_lookups() -> None:
     warm: Any = sys.modules.get("nbflow.engines.warm")
     if warm is not None:
         warm.WarmFactory.instance()
+        warm.read_dates_sooner()
     # Most of what a runner makes it needs to its end: looking for garbage every 700 objects finds none.
     gc.set_threshold(20_000, 20, 20)
 
