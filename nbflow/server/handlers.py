@@ -42,6 +42,14 @@ class NbflowHandler(JupyterHandler):
 
     auth_resource = "nbflow"
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Tell Jupyter Server, which looks for decorators, that every method is guarded: by ``prepare``."""
+        super().__init_subclass__(**options)
+        for name in METHODS:
+            method = cls.__dict__.get(name.lower())
+            if method is not None and not hasattr(method, "__allow_unauthenticated"):
+                setattr(method, "__allow_unauthenticated", False)  # not mangled so
+
     @property
     def service(self) -> Service:
         return cast("Service", self.settings["nbflow_service"])
