@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
 from urllib.parse import quote
 
+from nbflow.errors import NbflowError
+from nbflow.lifecycle import RunRecord
+from nbflow.project import Project
 from nbflow.server.pages.handler import PageHandler
 
 
@@ -17,4 +21,13 @@ class RunPage(PageHandler):
         if run.id != run_id:
             self.redirect(f"{self.base_url}nbflow/runs/{quote(run.id)}")
             return
-        self.show("run.html", run=run.id, name=run.name)
+        schema = await self.call(_find_schema, self.project, run)
+        self.show("run.html", run=run.id, name=run.name, schema=schema)
+
+
+def _find_schema(project: Project, run: RunRecord) -> dict[str, Any] | None:
+    """Of the notebook as it was when the run was asked for; None where it is gone."""
+    try:
+        return dict(project.load_run(run.id).declaration.json_schema())
+    except NbflowError:
+        return None

@@ -23,7 +23,12 @@ function show() {
     replace($("#actions"), !isOver() && cancel)
     const { failure } = run
     $("#failure").hidden = !failure
-    if (failure) replace($("#failure"), h("strong", {}, failure.ename ? `${failure.ename}: ` : ""), failure.ename ? failure.evalue : failure.message)
+    if (failure)
+        replace(
+            $("#failure"),
+            h("strong", {}, failure.ename ? `${failure.ename}: ` : ""),
+            failure.ename ? failure.evalue : failure.message,
+        )
     replace($("#results"), resultList(run.results ?? {}))
     $("#notebook-box").hidden = !isOver() || !run.output_path
     showProgress()
@@ -34,7 +39,9 @@ function showProgress() {
     $("#progress progress").max = timeline.cells || 1
     $("#progress progress").value = timeline.done
     const { current } = timeline
-    $("#progress-text").textContent = current ? `cell ${current.number} of ${timeline.cells}${current.title ? `: ${current.title}` : ""}` : ""
+    $("#progress-text").textContent = current
+        ? `cell ${current.number} of ${timeline.cells}${current.title ? `: ${current.title}` : ""}`
+        : ""
 }
 
 function take(event) {
@@ -77,16 +84,33 @@ function watch(made) {
 $("#notebook-box").addEventListener("toggle", (event) => {
     if (!event.target.open) return replace($("#notebook"))
     const sandbox = "allow-scripts allow-popups"
-    return replace($("#notebook"), h("iframe", { src: apiHref(`runs/${run.id}/report`), sandbox, referrerpolicy: "no-referrer", title: "Executed notebook" }))
+    return replace(
+        $("#notebook"),
+        h("iframe", {
+            src: apiHref(`runs/${run.id}/report`),
+            sandbox,
+            referrerpolicy: "no-referrer",
+            title: "Executed notebook",
+        }),
+    )
 })
 
 async function start() {
     const target = await readTarget()
-    log = new LogView({ view: $("#log"), status: $("#log-count"), follow: $("#follow"), filter: $("#log-filter"), stream: $("#log-stream") })
+    log = new LogView({
+        view: $("#log"),
+        status: $("#log-count"),
+        follow: $("#follow"),
+        filter: $("#log-filter"),
+        stream: $("#log-stream"),
+    })
     const form = new RunForm(target, { started: watch })
     await form.fillFromAddress()
     $("#run").disabled = false
-    replace($("#run-empty"), empty("Nothing has run yet.", "Fill in the values, and press Run: what comes out is shown here."))
+    replace(
+        $("#run-empty"),
+        empty("Nothing has run yet.", "Fill in the values, and press Run: what comes out is shown here."),
+    )
     const earlier = location.hash.slice(1)
     if (/^[0-9a-f]{16}$/.test(earlier)) await get(`runs/${earlier}`).then(watch, () => {})
     document.body.dataset.ready = "yes"

@@ -3,8 +3,19 @@ import { h, replace } from "./dom.js"
 import { kindOf, readText, textOf, unwrap } from "./controls.js"
 
 const STEPS = {
-    date: [["1D", "every day"], ["1W", "every week"], ["B", "Monday to Friday"], ["MS", "first of each month"], ["ME", "last of each month"]],
-    datetime: [["1h", "every hour"], ["6h", "every 6 hours"], ["1D", "every day"], ["1W", "every week"]],
+    date: [
+        ["1D", "every day"],
+        ["1W", "every week"],
+        ["B", "Monday to Friday"],
+        ["MS", "first of each month"],
+        ["ME", "last of each month"],
+    ],
+    datetime: [
+        ["1h", "every hour"],
+        ["6h", "every 6 hours"],
+        ["1D", "every day"],
+        ["1W", "every week"],
+    ],
 }
 const RANGES = new Set(["date", "datetime", "number"])
 const two = (number) => String(number).padStart(2, "0")
@@ -13,13 +24,19 @@ const toDay = (date) => `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two
 /** The month before this one: what is backfilled most often. */
 function lastMonth() {
     const now = new Date()
-    return [new Date(now.getFullYear(), now.getMonth() - 1, 1), new Date(now.getFullYear(), now.getMonth(), 0)].map(toDay)
+    return [new Date(now.getFullYear(), now.getMonth() - 1, 1), new Date(now.getFullYear(), now.getMonth(), 0)].map(
+        toDay,
+    )
 }
 
 export class Axis {
     constructor(fields, name, { number, onchange, onremove }) {
         Object.assign(this, { fields, number, onchange })
-        this.parameter = h("select", { id: `axis-${number}`, onchange: () => this.#choose(this.parameter.value) }, [...fields.keys()].map((key) => h("option", { value: key }, key)))
+        this.parameter = h(
+            "select",
+            { id: `axis-${number}`, onchange: () => this.#choose(this.parameter.value) },
+            [...fields.keys()].map((key) => h("option", { value: key }, key)),
+        )
         this.body = h("span.axis-body")
         this.error = h("p.field-error", { id: `axis-${number}-error`, hidden: true })
         this.node = h(
@@ -53,7 +70,13 @@ export class Axis {
 
     #draw() {
         const { kind } = this
-        const swap = RANGES.has(kind) && h("button.link", { type: "button", onclick: () => this.#swap() }, this.isRange ? "a list instead" : "a range instead")
+        const swap =
+            RANGES.has(kind) &&
+            h(
+                "button.link",
+                { type: "button", onclick: () => this.#swap() },
+                this.isRange ? "a list instead" : "a range instead",
+            )
         if (this.isRange) replace(this.body, this.#makeRange(), swap)
         else if (kind === "choice" || kind === "check") replace(this.body, this.#makeChoices())
         else replace(this.body, this.#makeList(), swap)
@@ -67,20 +90,37 @@ export class Axis {
 
     #makeRange() {
         const type = { date: "date", datetime: "datetime-local", number: "number" }[this.kind]
-        const [first, last] = this.kind === "date" ? lastMonth() : this.kind === "datetime" ? lastMonth().map((day) => `${day}T00:00`) : ["", ""]
+        const [first, last] =
+            this.kind === "date"
+                ? lastMonth()
+                : this.kind === "datetime"
+                  ? lastMonth().map((day) => `${day}T00:00`)
+                  : ["", ""]
         const step = this.kind === "number" ? "any" : null
         this.first = h("input.short", { type, step, value: first })
         this.last = h("input.short", { type, step, value: last })
         this.step = STEPS[this.kind]
-            ? h("select.token", {}, STEPS[this.kind].map(([value, words]) => h("option", { value }, words)))
+            ? h(
+                  "select.token",
+                  {},
+                  STEPS[this.kind].map(([value, words]) => h("option", { value }, words)),
+              )
             : h("input.short", { type: "number", min: 0, step: "any", value: "1" })
-        return [h("label.stack", {}, "From", this.first), h("label.stack", {}, "To, included", this.last), h("label.stack", {}, "Step", this.step)]
+        return [
+            h("label.stack", {}, "From", this.first),
+            h("label.stack", {}, "To, included", this.last),
+            h("label.stack", {}, "Step", this.step),
+        ]
     }
 
     #makeChoices() {
         const values = this.kind === "check" ? [true, false] : this.schema.enum.filter((value) => value !== null)
         this.boxes = values.map((value) => ({ value, box: h("input", { type: "checkbox", checked: true }) }))
-        return h("span.checks", { role: "group", "aria-label": `Values of ${this.name}` }, this.boxes.map(({ value, box }) => h("label", {}, box, textOf(value))))
+        return h(
+            "span.checks",
+            { role: "group", "aria-label": `Values of ${this.name}` },
+            this.boxes.map(({ value, box }) => h("label", {}, box, textOf(value))),
+        )
     }
 
     #makeList() {
@@ -92,14 +132,19 @@ export class Axis {
     read() {
         if (this.isRange) {
             if (!this.first.value || !this.last.value) return undefined
-            const [first, last] = [this.first.value, this.last.value].map((text) => (this.kind === "number" ? Number(text) : text))
+            const [first, last] = [this.first.value, this.last.value].map((text) =>
+                this.kind === "number" ? Number(text) : text,
+            )
             return { first, last, step: this.step.value || null }
         }
         if (this.kind === "choice" || this.kind === "check") {
             const chosen = this.boxes.filter(({ box }) => box.checked).map(({ value }) => value)
             return chosen.length ? chosen : undefined
         }
-        const lines = this.list.value.split("\n").map((line) => line.trim()).filter(Boolean)
+        const lines = this.list.value
+            .split("\n")
+            .map((line) => line.trim())
+            .filter(Boolean)
         return lines.length ? lines.map((line) => readText(line, this.schema)) : undefined
     }
 

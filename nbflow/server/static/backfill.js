@@ -1,5 +1,23 @@
 // One backfill: how far it is, every row as a cell, and what its runs came to.
-import { $, STATES, act, ask, badge, brief, count, duration, empty, h, lookOf, moment, poll, replace, say, summarise, wordsOf } from "./dom.js"
+import {
+    $,
+    STATES,
+    act,
+    ask,
+    badge,
+    brief,
+    count,
+    duration,
+    empty,
+    h,
+    lookOf,
+    moment,
+    poll,
+    replace,
+    say,
+    summarise,
+    wordsOf,
+} from "./dom.js"
 import { apiHref, flowPath, get, href, post } from "./api.js"
 import { stateBar } from "./backfilllist.js"
 
@@ -25,7 +43,13 @@ async function change(path, body, words) {
 }
 
 async function cancel() {
-    if (await ask("Cancel this backfill? Runs that are going on are ended, those that wait are not begun.", "Cancel the backfill")) await change("cancel", {}, "Cancelling.")
+    if (
+        await ask(
+            "Cancel this backfill? Runs that are going on are ended, those that wait are not begun.",
+            "Cancel the backfill",
+        )
+    )
+        await change("cancel", {}, "Cancelling.")
 }
 
 function showActions() {
@@ -39,10 +63,23 @@ function showActions() {
     replace(
         place,
         state === "paused" && button("Resume", () => change("unpause", {}, "It goes on."), "primary"),
-        ["running", "preparing"].includes(state) && button("Pause", () => change("pause", {}, "Paused: what runs goes on, nothing more is begun.")),
+        ["running", "preparing"].includes(state) &&
+            button("Pause", () => change("pause", {}, "Paused: what runs goes on, nothing more is begun.")),
         !rests && state !== "cancelling" && button("Cancel", cancel, "danger"),
-        missing && button("Run what is missing", () => change("resume", { reprocess_behavior: failed ? "failed" : "none" }, "It goes on."), "primary"),
-        !missing && rests && failed > 0 && button(`Retry ${failed.toLocaleString("en")} failed`, () => change("resume", { reprocess_behavior: "failed" }, "Running the failed ones again."), "primary"),
+        missing &&
+            button(
+                "Run what is missing",
+                () => change("resume", { reprocess_behavior: failed ? "failed" : "none" }, "It goes on."),
+                "primary",
+            ),
+        !missing &&
+            rests &&
+            failed > 0 &&
+            button(
+                `Retry ${failed.toLocaleString("en")} failed`,
+                () => change("resume", { reprocess_behavior: "failed" }, "Running the failed ones again."),
+                "primary",
+            ),
     )
 }
 
@@ -51,16 +88,25 @@ function showHead() {
     $("#name").textContent = backfill.name
     replace($("#state"), badge(backfill.state))
     const isFlow = !backfill.flow.startsWith("/")
-    replace($("#crumb"), h("a", { href: href("backfills") }, "Backfills"), " / ", isFlow ? h("a", { href: `${href(flowPath(backfill.flow))}#backfill` }, backfill.flow) : backfill.flow.split("/").at(-1))
+    replace(
+        $("#crumb"),
+        h("a", { href: href("backfills") }, "Backfills"),
+        " / ",
+        isFlow
+            ? h("a", { href: `${href(flowPath(backfill.flow))}#backfill` }, backfill.flow)
+            : backfill.flow.split("/").at(-1),
+    )
     $("#note").textContent = backfill.note
     $("#note").hidden = !backfill.note
-    $("#done").textContent = `${backfill.done.toLocaleString("en")} of ${count(backfill.total, "run")} done${backfill.left_alone ? `; ${backfill.left_alone.toLocaleString("en")} rows had run before` : ""}`
+    $("#done").textContent =
+        `${backfill.done.toLocaleString("en")} of ${count(backfill.total, "run")} done${backfill.left_alone ? `; ${backfill.left_alone.toLocaleString("en")} rows had run before` : ""}`
     replace($("#bar"), stateBar(backfill.counts, backfill.total))
     replace(
         $("#facts"),
         fact("Started", moment(backfill.created)),
         fact("Differing", backfill.axes.join(", ") || "–"),
-        Object.keys(backfill.parameters).length > 0 && fact("In all runs", h("code", {}, summarise(backfill.parameters, 8))),
+        Object.keys(backfill.parameters).length > 0 &&
+            fact("In all runs", h("code", {}, summarise(backfill.parameters, 8))),
         fact("At the same time", String(backfill.max_active_runs)),
         backfill.max_failures && fact("Stops after", count(backfill.max_failures, "failure")),
         backfill.run_backwards && fact("Order", "the last one first"),
@@ -86,7 +132,12 @@ function showLegend() {
                 showLegend()
                 loadRuns().catch((error) => say(error.message, "error"))
             }
-            return h("button.chip", { type: "button", "aria-pressed": String(chosen === state), dataset: { state }, onclick: choose }, badge(state), h("span.number", {}, (backfill.counts[state] ?? 0).toLocaleString("en")))
+            return h(
+                "button.chip",
+                { type: "button", "aria-pressed": String(chosen === state), dataset: { state }, onclick: choose },
+                badge(state),
+                h("span.number", {}, (backfill.counts[state] ?? 0).toLocaleString("en")),
+            )
         }),
     )
     if (focused) $(`[data-state="${focused}"]`, place)?.focus()
@@ -94,7 +145,8 @@ function showLegend() {
 
 // -- the grid ---------------------------------------------------------------------------------------------------------
 
-const tell = (state, axes, values) => `${values.map((value, index) => `${axes[index]}=${brief(value, 30)}`).join(", ")}: ${wordsOf(state)}`
+const tell = (state, axes, values) =>
+    `${values.map((value, index) => `${axes[index]}=${brief(value, 30)}`).join(", ")}: ${wordsOf(state)}`
 
 /** A line of cells for each value of the axis with fewest values, where there are two or more. */
 function groupCells(axes, rows) {
@@ -127,14 +179,31 @@ async function loadGrid() {
     cells = new Map()
     const make = ([, runId, state, values]) => {
         const words = tell(state, grid.axes, values)
-        const cell = h("a.cell", { href: href(`runs/${runId}`), title: words, "aria-label": words, dataset: { state: lookOf(state), of: state } })
+        const cell = h("a.cell", {
+            href: href(`runs/${runId}`),
+            title: words,
+            "aria-label": words,
+            dataset: { state: lookOf(state), of: state },
+        })
         cells.set(runId, cell)
         return cell
     }
     replace(
         place,
-        groupCells(grid.axes, grid.cells).map(([label, rows]) => h("div.cells", {}, label && h("span.cells-label", { title: label }, label), h("span.cells-row", {}, rows.map(make)))),
-        backfill.total > grid.cells.length && h("p.quiet", {}, `The first ${grid.cells.length.toLocaleString("en")} of ${backfill.total.toLocaleString("en")} rows.`),
+        groupCells(grid.axes, grid.cells).map(([label, rows]) =>
+            h(
+                "div.cells",
+                {},
+                label && h("span.cells-label", { title: label }, label),
+                h("span.cells-row", {}, rows.map(make)),
+            ),
+        ),
+        backfill.total > grid.cells.length &&
+            h(
+                "p.quiet",
+                {},
+                `The first ${grid.cells.length.toLocaleString("en")} of ${backfill.total.toLocaleString("en")} rows.`,
+            ),
     )
 }
 
@@ -147,7 +216,15 @@ async function loadRuns(cursor) {
     const place = $("#runs")
     if (!runs.length && !cursor) return replace(place, empty(chosen ? `No run is ${wordsOf(chosen)}.` : "No runs yet."))
     const { axes } = backfill
-    const results = [...new Set(runs.flatMap((run) => Object.entries(run.results ?? {}).filter(([, value]) => isPlain(value)).map(([name]) => name)))].slice(0, 6)
+    const results = [
+        ...new Set(
+            runs.flatMap((run) =>
+                Object.entries(run.results ?? {})
+                    .filter(([, value]) => isPlain(value))
+                    .map(([name]) => name),
+            ),
+        ),
+    ].slice(0, 6)
     const line = (run) =>
         h(
             "tr",
@@ -165,9 +242,33 @@ async function loadRuns(cursor) {
         h(
             "div.scroll",
             { tabindex: "0", role: "region", "aria-label": "Runs of this backfill" },
-            h("table.list", {}, h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "Took" || results.includes(name) ? "number" : null }, name)))), h("tbody", {}, runs.map(line))),
+            h(
+                "table.list",
+                {},
+                h(
+                    "thead",
+                    {},
+                    h(
+                        "tr",
+                        {},
+                        heads.map((name) =>
+                            h(
+                                "th",
+                                { scope: "col", class: name === "Took" || results.includes(name) ? "number" : null },
+                                name,
+                            ),
+                        ),
+                    ),
+                ),
+                h("tbody", {}, runs.map(line)),
+            ),
         ),
-        h("div.pager", {}, cursor && h("button", { type: "button", onclick: () => loadRuns() }, "« First page"), next && h("button", { type: "button", onclick: () => loadRuns(next) }, "Next page ›")),
+        h(
+            "div.pager",
+            {},
+            cursor && h("button", { type: "button", onclick: () => loadRuns() }, "« First page"),
+            next && h("button", { type: "button", onclick: () => loadRuns(next) }, "Next page ›"),
+        ),
     )
     place.dataset.cursor = cursor ?? ""
     return undefined
@@ -188,5 +289,7 @@ async function load() {
 
 $("#frame").href = apiHref(`backfills/${id}/frame`)
 load()
-    .then(() => poll(() => (RESTING.has(backfill.state) ? Promise.resolve() : load()), backfill.total > LARGE ? 6 : 1.5))
+    .then(() =>
+        poll(() => (RESTING.has(backfill.state) ? Promise.resolve() : load()), backfill.total > LARGE ? 6 : 1.5),
+    )
     .catch((error) => replace($("main"), empty("This backfill can't be shown.", error.message)))

@@ -25,9 +25,16 @@ class BackfillForm {
             onchange: () => this.#soon(),
         })
         const fields = [...this.parameters.fields.values()].filter((field) => !field.isSecret)
-        const first = fields.find((field) => ["date", "datetime"].includes(field.control.kind)) ?? fields.find((field) => field.required) ?? fields[0]
+        const first =
+            fields.find((field) => ["date", "datetime"].includes(field.control.kind)) ??
+            fields.find((field) => field.required) ??
+            fields[0]
         if (first) this.#addAxis(first.name)
-        else replace($("#backfill-form"), h("p.quiet", {}, "This notebook declares no parameters, so that all its runs would be the same."))
+        else
+            replace(
+                $("#backfill-form"),
+                h("p.quiet", {}, "This notebook declares no parameters, so that all its runs would be the same."),
+            )
         $("#axis-add").addEventListener("click", () => this.#addNext())
         this.form.addEventListener("input", () => this.#soon())
         this.form.addEventListener("submit", (event) => {
@@ -75,8 +82,15 @@ class BackfillForm {
             else axes[axis.name] = given
         }
         const reference = this.target.path ? { path: this.target.path } : { flow: this.target.reference }
-        const body = { ...reference, parameters: values, axes, reprocess_behavior: elements.reprocess_behavior.value, run_backwards: elements.run_backwards.checked }
-        for (const name of ["max_active_runs", "max_failures"]) if (elements[name].value) body[name] = Number(elements[name].value)
+        const body = {
+            ...reference,
+            parameters: values,
+            axes,
+            reprocess_behavior: elements.reprocess_behavior.value,
+            run_backwards: elements.run_backwards.checked,
+        }
+        for (const name of ["max_active_runs", "max_failures"])
+            if (elements[name].value) body[name] = Number(elements[name].value)
         if (elements.name.value.trim()) body.name = elements.name.value.trim()
         const tags = elements.tags.value.split(/[,\s]+/).filter(Boolean)
         if (tags.length) body.tags = tags
@@ -120,11 +134,21 @@ class BackfillForm {
 
     #showPlan(plan) {
         const rest = Object.entries(plan.decisions).filter(([decision, number]) => number && DECISIONS[decision])
-        const told = [`${count(plan.runs, "run")} will be created`, ...rest.map(([decision, number]) => `${number.toLocaleString("en")} ${DECISIONS[decision]}`)]
+        const told = [
+            `${count(plan.runs, "run")} will be created`,
+            ...rest.map(([decision, number]) => `${number.toLocaleString("en")} ${DECISIONS[decision]}`),
+        ]
         $("#backfill-count").textContent = `${told.join("; ")}.`
         const rows = [...plan.first, ...plan.last]
         const hidden = plan.total - rows.length
-        const line = (row) => h("tr", {}, h("td.number", {}, `${row.row ?? row.number ?? ""}`), h("td.code", {}, summarise(row.parameters, 8)), h("td.quiet", {}, wordsOf(row.decision ?? "")))
+        const line = (row) =>
+            h(
+                "tr",
+                {},
+                h("td.number", {}, `${row.row ?? row.number ?? ""}`),
+                h("td.code", {}, summarise(row.parameters, 8)),
+                h("td.quiet", {}, wordsOf(row.decision ?? "")),
+            )
         replace(
             $("#backfill-plan"),
             h(
@@ -133,8 +157,28 @@ class BackfillForm {
                 h(
                     "table.list",
                     {},
-                    h("thead", {}, h("tr", {}, ["Row", "Values", "What becomes of it"].map((name) => h("th", { scope: "col" }, name)))),
-                    h("tbody", {}, plan.first.map(line), hidden > 0 && h("tr", {}, h("td"), h("td.quiet", { colspan: 2 }, `… ${hidden.toLocaleString("en")} more`)), plan.last.map(line)),
+                    h(
+                        "thead",
+                        {},
+                        h(
+                            "tr",
+                            {},
+                            ["Row", "Values", "What becomes of it"].map((name) => h("th", { scope: "col" }, name)),
+                        ),
+                    ),
+                    h(
+                        "tbody",
+                        {},
+                        plan.first.map(line),
+                        hidden > 0 &&
+                            h(
+                                "tr",
+                                {},
+                                h("td"),
+                                h("td.quiet", { colspan: 2 }, `… ${hidden.toLocaleString("en")} more`),
+                            ),
+                        plan.last.map(line),
+                    ),
                 ),
             ),
         )
@@ -143,7 +187,8 @@ class BackfillForm {
     async start() {
         const { body, faults } = this.#body()
         try {
-            if (Object.keys(faults).length) throw new Problem(422, { errors: faults, detail: "Some values can't be used." })
+            if (Object.keys(faults).length)
+                throw new Problem(422, { errors: faults, detail: "Some values can't be used." })
             const made = await post("backfills", body)
             location.assign(href(`backfills/${made.id}`))
         } catch (problem) {
@@ -160,5 +205,11 @@ let form = null
 export async function openBackfill(target) {
     form ??= new BackfillForm(target)
     const { backfills } = await get("backfills", { flow: target.flow ?? target.path, limit: 10 })
-    replace($("#flow-backfills"), backfills.length > 0 && [h("h2.group", {}, "Backfills of this flow"), backfillTable(backfills, { hasFlow: false })])
+    replace(
+        $("#flow-backfills"),
+        backfills.length > 0 && [
+            h("h2.group", {}, "Backfills of this flow"),
+            backfillTable(backfills, { hasFlow: false }),
+        ],
+    )
 }

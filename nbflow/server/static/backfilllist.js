@@ -5,8 +5,23 @@ import { flowPath, href } from "./api.js"
 /** Parts as wide as they are many; the text beside it says the same. */
 export function stateBar(counts, total) {
     const words = STATES.filter((state) => counts[state]).map((state) => `${counts[state]} ${wordsOf(state)}`)
-    const bar = h("span.states", { role: "img", "aria-label": words.join(", ") || "no runs yet", title: words.join(", ") })
-    const order = ["completed", "skipped", "failed", "crashed", "timed_out", "cancelled", "cancelling", "running", "pending", "scheduled"]
+    const bar = h("span.states", {
+        role: "img",
+        "aria-label": words.join(", ") || "no runs yet",
+        title: words.join(", "),
+    })
+    const order = [
+        "completed",
+        "skipped",
+        "failed",
+        "crashed",
+        "timed_out",
+        "cancelled",
+        "cancelling",
+        "running",
+        "pending",
+        "scheduled",
+    ]
     for (const state of order) {
         if (!counts[state]) continue
         const part = h("span", { dataset: { state: lookOf(state) } })
@@ -24,7 +39,17 @@ export function backfillTable(backfills, { hasFlow = true } = {}) {
         h(
             "table.list",
             {},
-            h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: ["Done", "Failed"].includes(name) ? "number" : null }, name)))),
+            h(
+                "thead",
+                {},
+                h(
+                    "tr",
+                    {},
+                    heads.map((name) =>
+                        h("th", { scope: "col", class: ["Done", "Failed"].includes(name) ? "number" : null }, name),
+                    ),
+                ),
+            ),
             h(
                 "tbody",
                 {},
@@ -34,7 +59,14 @@ export function backfillTable(backfills, { hasFlow = true } = {}) {
                         {},
                         h("td", {}, badge(one.state)),
                         h("td", {}, h("a.strong", { href: href(`backfills/${one.id}`) }, one.name)),
-                        hasFlow && h("td.clip", { title: one.flow }, one.flow.startsWith("/") ? one.flow.split("/").at(-1) : h("a", { href: `${href(flowPath(one.flow))}#backfill` }, one.flow)),
+                        hasFlow &&
+                            h(
+                                "td.clip",
+                                { title: one.flow },
+                                one.flow.startsWith("/")
+                                    ? one.flow.split("/").at(-1)
+                                    : h("a", { href: `${href(flowPath(one.flow))}#backfill` }, one.flow),
+                            ),
                         h("td.wide", {}, stateBar(one.counts, one.total)),
                         h("td.number", {}, `${one.done.toLocaleString("en")} of ${one.total.toLocaleString("en")}`),
                         h("td.number", {}, one.failed ? one.failed.toLocaleString("en") : "–"),

@@ -12,7 +12,17 @@ async function load() {
     const shown = JSON.stringify(backfills.map(({ id, state, done, active }) => [id, state, done, active]))
     if (place.dataset.shown === shown) return
     place.dataset.shown = shown
-    replace(place, backfills.length ? backfillTable(backfills) : empty("No backfills.", "Open a ", h("a", { href: href("") }, "flow"), ", and choose Backfill: it then runs for every day of a month, every region, or every row you name."))
+    replace(
+        place,
+        backfills.length
+            ? backfillTable(backfills)
+            : empty(
+                  "No backfills.",
+                  "Open a ",
+                  h("a", { href: href("") }, "flow"),
+                  ", and choose Backfill: it then runs for every day of a month, every region, or every row you name.",
+              ),
+    )
 }
 
 load().catch((error) => replace(place, empty("The backfills can't be shown.", error.message)))

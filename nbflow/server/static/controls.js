@@ -33,7 +33,8 @@ export function kindOf(schema) {
     if (schema.type === "string") return "text"
     if (schema.type === "array" && schema.items?.enum) return "choices"
     const items = schema.items
-    if (schema.type === "array" && items && !items.enum && !schema.prefixItems && SCALARS.has(items.type)) return "lines"
+    if (schema.type === "array" && items && !items.enum && !schema.prefixItems && SCALARS.has(items.type))
+        return "lines"
     return schema.type === "array" || schema.type === "object" ? "json" : "free"
 }
 
@@ -164,7 +165,11 @@ const makers = {
         const input = h("input", { type: "text", spellcheck: "false" })
         const control = around(input)
         if (!options.suggestions?.length) return control
-        const list = h("datalist", { id: `${options.id}-list` }, options.suggestions.map((value) => h("option", { value })))
+        const list = h(
+            "datalist",
+            { id: `${options.id}-list` },
+            options.suggestions.map((value) => h("option", { value })),
+        )
         input.setAttribute("list", list.id)
         return { ...control, node: h("span", {}, input, list), input }
     },

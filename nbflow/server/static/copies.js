@@ -14,13 +14,19 @@ export function toPython(value) {
     if (typeof value === "string") return JSON.stringify(value)
     if (Array.isArray(value)) return `[${value.map(toPython).join(", ")}]`
     if (typeof value === "object" && !("rawJSON" in value))
-        return `{${Object.entries(value).map(([key, item]) => `${JSON.stringify(key)}: ${toPython(item)}`).join(", ")}}`
+        return `{${Object.entries(value)
+            .map(([key, item]) => `${JSON.stringify(key)}: ${toPython(item)}`)
+            .join(", ")}}`
     return textOf(value)
 }
 
 const makers = {
     cli: ({ flow, values }) =>
-        ["nbflow run", quote(flow), ...Object.entries(values).map(([name, value]) => `-p ${quote(`${name}=${write(value)}`)}`)].join(" "),
+        [
+            "nbflow run",
+            quote(flow),
+            ...Object.entries(values).map(([name, value]) => `-p ${quote(`${name}=${write(value)}`)}`),
+        ].join(" "),
     curl({ request, values }) {
         const body = JSON.stringify({ ...request.body, parameters: values })
         return [
@@ -54,7 +60,8 @@ export function offerCopies(describe) {
         }
         text.value = makers[kind]({ ...rest, values: shown })
         text.rows = Math.min(8, Math.max(3, text.value.split("\n").length + 1))
-        for (const button of $$("[data-copy]", dialog)) button.setAttribute("aria-pressed", String(button.dataset.copy === kind))
+        for (const button of $$("[data-copy]", dialog))
+            button.setAttribute("aria-pressed", String(button.dataset.copy === kind))
     }
     for (const button of $$("[data-copy]", dialog))
         button.addEventListener("click", () => {

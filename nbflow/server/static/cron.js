@@ -85,7 +85,12 @@ export function describe(schedule) {
 
 /** A time of a schedule by its own clock: `Mon 2026-03-30 07:00 +02:00`. */
 export function wall(iso) {
-    const [, date, time, offset] = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::(?!00)\d\d)?)[^+Z-]*(.*)$/.exec(iso) ?? [null, iso, "", ""]
+    const [, date, time, offset] = /^(\d{4}-\d\d-\d\d)T(\d\d:\d\d(?::(?!00)\d\d)?)[^+Z-]*(.*)$/.exec(iso) ?? [
+        null,
+        iso,
+        "",
+        "",
+    ]
     const weekday = time ? `${DAYS[new Date(`${date}T00:00:00Z`).getUTCDay()].slice(0, 3)} ` : ""
     return `${weekday}${date} ${time}${offset && offset !== "+00:00" && offset !== "Z" ? ` ${offset}` : offset ? " UTC" : ""}`
 }

@@ -72,8 +72,7 @@ export function icon(state) {
 }
 
 /** A state as a word with its own sign, so that it never hangs on colour alone. */
-export const badge = (state) =>
-    h("span.state", { dataset: { state: lookOf(state) } }, icon(state), wordsOf(state))
+export const badge = (state) => h("span.state", { dataset: { state: lookOf(state) } }, icon(state), wordsOf(state))
 
 export const TERMINAL = new Set(["completed", "failed", "cancelled", "crashed", "timed_out", "skipped"])
 export const STATES = [

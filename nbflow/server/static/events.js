@@ -1,7 +1,18 @@
 // What happens in a run, as it happens. A browser allows few connections to one server: one a page, closed at the end.
 import { apiHref } from "./api.js"
 
-const KINDS = ["started", "cell_started", "cell_finished", "log", "output", "result", "values", "renamed", "state", "ended"]
+const KINDS = [
+    "started",
+    "cell_started",
+    "cell_finished",
+    "log",
+    "output",
+    "result",
+    "values",
+    "renamed",
+    "state",
+    "ended",
+]
 
 /** Calls *take* with every event, *end* with `{ state, message }`, *lost* when the connection breaks (it resumes). */
 export function follow(runId, { take, end, lost = () => {}, back = () => {} }) {

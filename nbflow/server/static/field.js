@@ -46,7 +46,8 @@ export class Field {
             { type: "button", hidden: true, onclick: () => this.reset(), "aria-label": `Reset ${this.name}` },
             "reset",
         )
-        this.none = this.isNullable && h("input", { type: "checkbox", id: `${id}-none`, onchange: () => this.#setNone() })
+        this.none =
+            this.isNullable && h("input", { type: "checkbox", id: `${id}-none`, onchange: () => this.#setNone() })
         const label = control.isGroup
             ? h("span.label", { id: `${id}-label` }, this.name)
             : h("label.label", { for: id, id: `${id}-label` }, this.name)
@@ -59,7 +60,14 @@ export class Field {
         this.node = h(
             "div.field",
             { dataset: { name: this.name } },
-            h("div.field-head", {}, label, this.required && h("span.required", {}, "required"), this.mark, this.resetButton),
+            h(
+                "div.field-head",
+                {},
+                label,
+                this.required && h("span.required", {}, "required"),
+                this.mark,
+                this.resetButton,
+            ),
             h(
                 "div.field-body",
                 {},
@@ -85,7 +93,8 @@ export class Field {
     #makeToken() {
         const kind = kindOf(this.inner)
         const offered = TOKENS.filter(
-            ([token]) => kind === "text" || token === "" || token === "other" || (kind === "date") === token.includes("_date"),
+            ([token]) =>
+                kind === "text" || token === "" || token === "other" || (kind === "date") === token.includes("_date"),
         )
         const select = h(
             "select.token",
@@ -122,7 +131,8 @@ export class Field {
         if (this.control.note) parts.push(this.control.note)
         if (extra.computed && !this.isSecret) parts.push(["computed in each run: ", h("code", {}, extra.computed)])
         if (extra.default_text) parts.push(["default ", h("code", {}, extra.default_text)])
-        if (this.isSecret) parts.push(["never recorded; or ", h("code", {}, "env:NAME"), " / ", h("code", {}, "file:PATH")])
+        if (this.isSecret)
+            parts.push(["never recorded; or ", h("code", {}, "env:NAME"), " / ", h("code", {}, "file:PATH")])
         return parts.map((part, index) => [index ? " · " : "", part])
     }
 
@@ -147,7 +157,8 @@ export class Field {
         if (value !== undefined) return value
         // an empty field is an empty text or list, where one is not what stands for "the default"
         const { kind } = this.control
-        if (this.default === undefined || this.default === null) return this.isNullable && kind === "text" && this.isTouched ? "" : undefined
+        if (this.default === undefined || this.default === null)
+            return this.isNullable && kind === "text" && this.isTouched ? "" : undefined
         return { text: "", lines: [] }[kind]
     }
 

@@ -18,9 +18,34 @@ function showHead() {
     if (target.flow) {
         const newest = detail.versions?.at(-1)?.version ?? detail.version
         $("#version").textContent = `v${detail.version}`
-        if (detail.version < newest) replace($("#drift"), h("div.notice", {}, `This is version ${detail.version}; the newest is ${newest}. `, h("a", { href: href(flowPath(target.flow)) }, "Use the newest")))
+        if (detail.version < newest)
+            replace(
+                $("#drift"),
+                h(
+                    "div.notice",
+                    {},
+                    `This is version ${detail.version}; the newest is ${newest}. `,
+                    h("a", { href: href(flowPath(target.flow)) }, "Use the newest"),
+                ),
+            )
         if (detail.drift?.length && detail.version >= newest)
-            replace($("#drift"), h("details.notice", {}, h("summary", {}, "The notebook's file has changed since it was registered. Runs use the registered version."), h("ul", {}, detail.drift.map(({ message }) => h("li", {}, message)))))
+            replace(
+                $("#drift"),
+                h(
+                    "details.notice",
+                    {},
+                    h(
+                        "summary",
+                        {},
+                        "The notebook's file has changed since it was registered. Runs use the registered version.",
+                    ),
+                    h(
+                        "ul",
+                        {},
+                        detail.drift.map(({ message }) => h("li", {}, message)),
+                    ),
+                ),
+            )
     }
     const about = [detail.kernel && `kernel ${detail.kernel}`, detail.source_path].filter(Boolean)
     $("#about").textContent = about.join(" · ")
@@ -38,7 +63,8 @@ async function loadRuns() {
     const ids = runs.map((run) => run.id).join()
     if (table && place.dataset.shown === ids) return updateRows(table, runs)
     place.dataset.shown = ids
-    if (!runs.length) return replace(place, empty("It has not run yet.", "Fill in the form under Run, and press the button."))
+    if (!runs.length)
+        return replace(place, empty("It has not run yet.", "Fill in the form under Run, and press the button."))
     table = runTable(runs, { hasFlow: false, label: "Runs of this flow" })
     return replace(place, table.node)
 }
@@ -48,8 +74,16 @@ async function loadRuns() {
 async function loadSchedules() {
     const reference = target.flow ?? target.path
     const { schedules } = await get("schedules", { flow: reference })
-    const nothing = empty("No schedule.", "A schedule runs this flow by itself: every day, every hour, or whenever a cron expression says.")
-    showSchedules($("#flow-schedules"), schedules, { edit: (schedule) => openSchedule(schedule), changed: loadSchedules }, nothing)
+    const nothing = empty(
+        "No schedule.",
+        "A schedule runs this flow by itself: every day, every hour, or whenever a cron expression says.",
+    )
+    showSchedules(
+        $("#flow-schedules"),
+        schedules,
+        { edit: (schedule) => openSchedule(schedule), changed: loadSchedules },
+        nothing,
+    )
     return schedules
 }
 
@@ -62,19 +96,62 @@ function openSchedule(schedule = null) {
 
 function showVersions() {
     const { detail, flow } = target
-    const rows = [...(detail.versions ?? [])].reverse().map((one) =>
+    const rows = [...(detail.versions ?? [])]
+        .reverse()
+        .map((one) =>
+            h(
+                "tr",
+                {},
+                h("td.number", {}, `v${one.version}`),
+                h("td", {}, moment(one.registered)),
+                h("td.code", { title: one.notebook_hash }, one.notebook_hash.slice(0, 12)),
+                h("td.clip", { title: one.source_path }, one.source_path),
+                h(
+                    "td.end",
+                    {},
+                    h(
+                        "a",
+                        {
+                            href: href(flowPath(flow), { version: one.version }),
+                            "aria-label": `Run version ${one.version}`,
+                        },
+                        "run",
+                    ),
+                    " · ",
+                    h(
+                        "a",
+                        {
+                            href: apiHref(`${flowPath(flow)}/notebook`, { version: one.version }),
+                            "aria-label": `Download version ${one.version}`,
+                            download: "",
+                        },
+                        "download",
+                    ),
+                ),
+            ),
+        )
+    const heads = ["Version", "Registered", "Content", "From", ""]
+    replace(
+        $("#flow-versions"),
         h(
-            "tr",
-            {},
-            h("td.number", {}, `v${one.version}`),
-            h("td", {}, moment(one.registered)),
-            h("td.code", { title: one.notebook_hash }, one.notebook_hash.slice(0, 12)),
-            h("td.clip", { title: one.source_path }, one.source_path),
-            h("td.end", {}, h("a", { href: href(flowPath(flow), { version: one.version }), "aria-label": `Run version ${one.version}` }, "run"), " · ", h("a", { href: apiHref(`${flowPath(flow)}/notebook`, { version: one.version }), "aria-label": `Download version ${one.version}`, download: "" }, "download")),
+            "div.scroll",
+            { tabindex: "0", role: "region", "aria-label": "Versions" },
+            h(
+                "table.list",
+                {},
+                h(
+                    "thead",
+                    {},
+                    h(
+                        "tr",
+                        {},
+                        heads.map((name) => h("th", { scope: "col" }, name || h("span.offscreen", {}, "Actions"))),
+                    ),
+                ),
+                h("tbody", {}, rows),
+            ),
         ),
     )
-    const heads = ["Version", "Registered", "Content", "From", ""]
-    replace($("#flow-versions"), h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Versions" }, h("table.list", {}, h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col" }, name || h("span.offscreen", {}, "Actions"))))), h("tbody", {}, rows))))
 }
 
 async function upload(file) {
@@ -84,7 +161,13 @@ async function upload(file) {
 }
 
 async function remove() {
-    if (!(await ask(`Remove ${target.flow} with ${count(target.detail.versions.length, "version")}? Its runs stay.`, "Remove the flow"))) return
+    if (
+        !(await ask(
+            `Remove ${target.flow} with ${count(target.detail.versions.length, "version")}? Its runs stay.`,
+            "Remove the flow",
+        ))
+    )
+        return
     await call("DELETE", flowPath(target.flow))
     location.assign(href(""))
 }
@@ -110,7 +193,10 @@ async function start() {
     chosen.start()
     document.body.dataset.ready = "yes"
     $("#schedule-new")?.addEventListener("click", () => openSchedule())
-    $("#upload")?.addEventListener("change", (event) => event.target.files[0] && act(event.target, () => upload(event.target.files[0])))
+    $("#upload")?.addEventListener(
+        "change",
+        (event) => event.target.files[0] && act(event.target, () => upload(event.target.files[0])),
+    )
     $("#remove")?.addEventListener("click", (event) => act(event.currentTarget, remove))
     await loadRuns()
     const wanted = new URLSearchParams(location.search).get("schedule")

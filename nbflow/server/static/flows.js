@@ -16,7 +16,13 @@ function show(flows, latest) {
     const shown = flows.filter((flow) => flow.flow.toLowerCase().includes(wanted))
     $("#filter-box").hidden = flows.length < 8
     if (!flows.length) {
-        replace(place, empty("No flows yet.", "Register a notebook: upload it, or name its path. Its tagged parameters become a form."))
+        replace(
+            place,
+            empty(
+                "No flows yet.",
+                "Register a notebook: upload it, or name its path. Its tagged parameters become a form.",
+            ),
+        )
         $("#register").open = true
         return
     }
@@ -31,7 +37,18 @@ function show(flows, latest) {
                 h(
                     "table.list.flows",
                     {},
-                    h("thead", {}, h("tr", {}, ["Flow", "Last run", "Version", "Registered"].map((name) => h("th", { scope: "col" }, name)), h("th", {}, h("span.offscreen", {}, "Run")))),
+                    h(
+                        "thead",
+                        {},
+                        h(
+                            "tr",
+                            {},
+                            ["Flow", "Last run", "Version", "Registered"].map((name) =>
+                                h("th", { scope: "col" }, name),
+                            ),
+                            h("th", {}, h("span.offscreen", {}, "Run")),
+                        ),
+                    ),
                     h(
                         "tbody",
                         {},
@@ -39,11 +56,28 @@ function show(flows, latest) {
                             h(
                                 "tr",
                                 {},
-                                h("td", {}, flowLink(flow), h("div.quiet.path", { title: flow.source_path }, flow.source_path?.split("/").slice(-2).join("/"))),
+                                h(
+                                    "td",
+                                    {},
+                                    flowLink(flow),
+                                    h(
+                                        "div.quiet.path",
+                                        { title: flow.source_path },
+                                        flow.source_path?.split("/").slice(-2).join("/"),
+                                    ),
+                                ),
                                 h("td", {}, lastRun(latest.get(flow.flow))),
                                 h("td", {}, `v${flow.version}`),
                                 h("td", {}, moment(flow.registered)),
-                                h("td.end", {}, h("a.button.small", { href: href(flowPath(flow.flow)), "aria-label": `Run ${flow.flow}` }, "Run…")),
+                                h(
+                                    "td.end",
+                                    {},
+                                    h(
+                                        "a.button.small",
+                                        { href: href(flowPath(flow.flow)), "aria-label": `Run ${flow.flow}` },
+                                        "Run…",
+                                    ),
+                                ),
                             ),
                         ),
                     ),
@@ -88,12 +122,25 @@ poll(load, 15)
 // -- registering ------------------------------------------------------------------------------------------------------
 
 const form = $("#register-form")
-const fields = { file: $("#register-file"), path: $("#register-path"), project: $("#register-project"), name: $("#register-name") }
+const fields = {
+    file: $("#register-file"),
+    path: $("#register-path"),
+    project: $("#register-project"),
+    name: $("#register-name"),
+}
 const preview = $("#register-preview")
 
 const source = () => form.elements.source.value
-const stem = (path) => path.split("/").at(-1).replace(/\.ipynb$/i, "")
-const clean = (text) => text.trim().replace(/[^\w.-]+/g, "-").replace(/^[-.]+|[-.]+$/g, "")
+const stem = (path) =>
+    path
+        .split("/")
+        .at(-1)
+        .replace(/\.ipynb$/i, "")
+const clean = (text) =>
+    text
+        .trim()
+        .replace(/[^\w.-]+/g, "-")
+        .replace(/^[-.]+|[-.]+$/g, "")
 
 function showSource() {
     $("#from-file").hidden = source() !== "file"
@@ -106,10 +153,17 @@ async function suggest(folder) {
     if (suggested === folder) return
     suggested = folder
     try {
-        const answer = await fetch(`${base.replace(/nbflow\/$/, "")}api/contents/${folder.split("/").map(encode).join("/")}?type=directory`)
+        const answer = await fetch(
+            `${base.replace(/nbflow\/$/, "")}api/contents/${folder.split("/").map(encode).join("/")}?type=directory`,
+        )
         const { content } = await answer.json()
-        const paths = content.flatMap((item) => (item.type === "directory" ? [`${item.path}/`] : item.type === "notebook" ? [item.path] : []))
-        replace($("#paths"), paths.map((path) => h("option", { value: path })))
+        const paths = content.flatMap((item) =>
+            item.type === "directory" ? [`${item.path}/`] : item.type === "notebook" ? [item.path] : [],
+        )
+        replace(
+            $("#paths"),
+            paths.map((path) => h("option", { value: path })),
+        )
     } catch {
         // suggestions are a comfort; the server may have no file browser
     }
@@ -125,7 +179,10 @@ async function look() {
         const found = await get("notebooks", { path })
         if (turn !== looked) return
         const names = found.parameters.map(({ name, type }) => `${name}: ${type}`)
-        replace(preview, names.length ? `${count(names.length, "parameter")}: ${names.join(", ")}` : "It declares no parameters.")
+        replace(
+            preview,
+            names.length ? `${count(names.length, "parameter")}: ${names.join(", ")}` : "It declares no parameters.",
+        )
     } catch (error) {
         if (turn === looked) replace(preview, error.message)
     }
@@ -158,7 +215,20 @@ for (const kind of ["dragover", "drop"])
     })
 
 function fail(errors, text) {
-    replace($("#register-problem"), h("div.problem", { role: "alert", tabindex: "-1" }, text, Object.keys(errors).length > 0 && h("ul", {}, Object.entries(errors).map(([name, message]) => h("li", {}, `${name}: ${message}`)))))
+    replace(
+        $("#register-problem"),
+        h(
+            "div.problem",
+            { role: "alert", tabindex: "-1" },
+            text,
+            Object.keys(errors).length > 0 &&
+                h(
+                    "ul",
+                    {},
+                    Object.entries(errors).map(([name, message]) => h("li", {}, `${name}: ${message}`)),
+                ),
+        ),
+    )
     $("#register-problem .problem").focus()
 }
 
@@ -167,7 +237,10 @@ async function register() {
     const name = fields.name.value.trim()
     replace($("#register-problem"))
     try {
-        const made = source() === "file" ? await upload(project, name) : await post("flows", { project, path: fields.path.value.trim(), ...(name && { name }) })
+        const made =
+            source() === "file"
+                ? await upload(project, name)
+                : await post("flows", { project, path: fields.path.value.trim(), ...(name && { name }) })
         say(`Registered ${made.flow}, version ${made.version}.`)
         location.assign(href(flowPath(made.flow)))
     } catch (problem) {

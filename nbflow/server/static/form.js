@@ -11,7 +11,10 @@ export class ParameterForm {
      * *check*: sends the values to the server and throws Problem with `errors`. *hasTokens*: for a schedule.
      * *onchange* hears of every change, *onverified* of what the server found.
      */
-    constructor(place, { schema, parameters = [], prefix = "p", check, hasTokens = false, onchange = () => {}, onverified = () => {} }) {
+    constructor(
+        place,
+        { schema, parameters = [], prefix = "p", check, hasTokens = false, onchange = () => {}, onverified = () => {} },
+    ) {
         Object.assign(this, { place, schema, check, onchange, onverified })
         this.accepts = schema.additionalProperties === true
         this.extra = {}
@@ -30,14 +33,33 @@ export class ParameterForm {
     }
 
     #build(prefix) {
-        this.list = h("div.fields", {}, [...this.fields.values()].map((field) => field.node))
+        this.list = h(
+            "div.fields",
+            {},
+            [...this.fields.values()].map((field) => field.node),
+        )
         if (!this.fields.size)
             this.list.append(
-                h("p.quiet", {}, "This notebook declares no parameters: run it as it is, or tag the cell that assigns them with “parameters”."),
+                h(
+                    "p.quiet",
+                    {},
+                    "This notebook declares no parameters: run it as it is, or tag the cell that assigns them with “parameters”.",
+                ),
             )
-        this.json = h("textarea.code", { id: `${prefix}-json`, rows: 12, spellcheck: "false", "aria-describedby": `${prefix}-json-error` })
+        this.json = h("textarea.code", {
+            id: `${prefix}-json`,
+            rows: 12,
+            spellcheck: "false",
+            "aria-describedby": `${prefix}-json-error`,
+        })
         this.jsonError = h("p.field-error", { id: `${prefix}-json-error`, hidden: true })
-        this.raw = h("div.raw", { hidden: true }, h("label.label", { for: `${prefix}-json` }, "Parameters as JSON"), this.json, this.jsonError)
+        this.raw = h(
+            "div.raw",
+            { hidden: true },
+            h("label.label", { for: `${prefix}-json` }, "Parameters as JSON"),
+            this.json,
+            this.jsonError,
+        )
         this.json.addEventListener("input", () => this.#takeJson())
         replace(this.place, this.list, this.raw)
     }
@@ -69,7 +91,8 @@ export class ParameterForm {
         let values
         try {
             values = parse(this.json.value || "{}")
-            if (values === null || Array.isArray(values) || typeof values !== "object") throw new Error("expected an object: {…}")
+            if (values === null || Array.isArray(values) || typeof values !== "object")
+                throw new Error("expected an object: {…}")
         } catch (error) {
             this.#sayJson(`Not JSON yet: ${error.message}`)
             return
@@ -167,7 +190,12 @@ export class ParameterForm {
         const rest = {}
         for (const field of this.fields.values()) field.show(errors[field.name] ?? "")
         for (const [name, message] of Object.entries(errors)) if (!this.fields.has(name)) rest[name] = message
-        if (this.isRaw) this.#sayJson(Object.entries(errors).map(([name, message]) => `${name}: ${message}`).join("\n"))
+        if (this.isRaw)
+            this.#sayJson(
+                Object.entries(errors)
+                    .map(([name, message]) => `${name}: ${message}`)
+                    .join("\n"),
+            )
         return rest
     }
 }
@@ -180,8 +208,21 @@ export function summariseErrors(place, title, errors, form, { focus = true } = {
             event.preventDefault()
             field.control.input.focus()
         }
-        return h("li", {}, field && !form.isRaw ? h("a", { href: `#${field.id}`, onclick: go }, name) : name, `: ${message}`)
+        return h(
+            "li",
+            {},
+            field && !form.isRaw ? h("a", { href: `#${field.id}`, onclick: go }, name) : name,
+            `: ${message}`,
+        )
     })
-    replace(place, h("div.problem", { role: "alert", tabindex: "-1" }, h("p", {}, h("strong", {}, title)), items.length > 0 && h("ul", {}, items)))
+    replace(
+        place,
+        h(
+            "div.problem",
+            { role: "alert", tabindex: "-1" },
+            h("p", {}, h("strong", {}, title)),
+            items.length > 0 && h("ul", {}, items),
+        ),
+    )
     if (focus) $(".problem", place).focus()
 }

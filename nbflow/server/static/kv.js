@@ -18,8 +18,39 @@ async function load() {
     const entries = Object.entries(pairs)
     $("#total").textContent = entries.length || ""
     document.body.dataset.ready = "yes"
-    if (!entries.length) return replace(place, empty("No pairs.", "A notebook keeps one by ", h("code", {}, 'nbflow.kv["last"] = 3'), "; or save one here."))
-    return replace(place, h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Pairs" }, h("table.list", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "Key"), h("th", { scope: "col" }, "Value"), h("th", {}, h("span.offscreen", {}, "Actions")))), h("tbody", {}, entries.map(row)))))
+    if (!entries.length)
+        return replace(
+            place,
+            empty(
+                "No pairs.",
+                "A notebook keeps one by ",
+                h("code", {}, 'nbflow.kv["last"] = 3'),
+                "; or save one here.",
+            ),
+        )
+    return replace(
+        place,
+        h(
+            "div.scroll",
+            { tabindex: "0", role: "region", "aria-label": "Pairs" },
+            h(
+                "table.list",
+                {},
+                h(
+                    "thead",
+                    {},
+                    h(
+                        "tr",
+                        {},
+                        h("th", { scope: "col" }, "Key"),
+                        h("th", { scope: "col" }, "Value"),
+                        h("th", {}, h("span.offscreen", {}, "Actions")),
+                    ),
+                ),
+                h("tbody", {}, entries.map(row)),
+            ),
+        ),
+    )
 }
 
 function row([key, value]) {
@@ -38,7 +69,17 @@ function row([key, value]) {
         {},
         h("td.code", {}, key),
         h("td.code.clip", { title: brief(value, 400) }, brief(value, 120)),
-        h("td.end", {}, h("button.small", { type: "button", onclick: edit, "aria-label": `Edit ${key}` }, "Edit"), " ", h("button.small.danger", { type: "button", onclick: (event) => act(event.currentTarget, remove), "aria-label": `Remove ${key}` }, "Remove")),
+        h(
+            "td.end",
+            {},
+            h("button.small", { type: "button", onclick: edit, "aria-label": `Edit ${key}` }, "Edit"),
+            " ",
+            h(
+                "button.small.danger",
+                { type: "button", onclick: (event) => act(event.currentTarget, remove), "aria-label": `Remove ${key}` },
+                "Remove",
+            ),
+        ),
     )
 }
 

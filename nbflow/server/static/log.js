@@ -46,7 +46,8 @@ export class LogView {
             if (data.partial) this.partial.set(data.stream, data.partial)
         } else if (kind === "output") {
             const lines = String(data.text ?? "").split("\n")
-            for (const line of data.mime === "error" ? lines.slice(-1) : lines) this.#push("output", line, data.mime === "error" ? "error" : "")
+            for (const line of data.mime === "error" ? lines.slice(-1) : lines)
+                this.#push("output", line, data.mime === "error" ? "error" : "")
         } else if (kind === "cell_finished" || kind === "ended") {
             for (const [stream, line] of this.partial) this.#push(stream, line)
             this.partial.clear()
@@ -76,7 +77,10 @@ export class LogView {
             this.lines = this.lines.slice(-MOST)
             this.redraw()
         } else this.#append(fresh)
-        replace(this.last, [...this.partial].map(([stream, line]) => this.#makeLine({ stream, text: clean(line), number: 0 })))
+        replace(
+            this.last,
+            [...this.partial].map(([stream, line]) => this.#makeLine({ stream, text: clean(line), number: 0 })),
+        )
         this.#count()
         this.stick()
     }
@@ -118,7 +122,8 @@ export class LogView {
     #count() {
         const isFiltered = this.filter.value || this.stream.value
         const total = `${this.number.toLocaleString("en")} ${this.number === 1 ? "line" : "lines"}`
-        if (!isFiltered) this.status.textContent = this.number > MOST ? `the last ${MOST.toLocaleString("en")} of ${total}` : total
+        if (!isFiltered)
+            this.status.textContent = this.number > MOST ? `the last ${MOST.toLocaleString("en")} of ${total}` : total
         else {
             const shown = this.lines.filter((line) => line.kind !== "divider" && this.#fits(line)).length
             this.status.textContent = `${shown.toLocaleString("en")} of ${total}`

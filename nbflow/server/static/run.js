@@ -1,16 +1,38 @@
 // One run: how it goes, what it was given, what it says, what it leaves.
-import { $, TERMINAL, act, add, ask, badge, copy, duration, empty, h, moment, replace, say, tabs, wordsOf } from "./dom.js"
-import { apiHref, flowPath, get, href, post } from "./api.js"
+import {
+    $,
+    TERMINAL,
+    act,
+    add,
+    ask,
+    badge,
+    copy,
+    duration,
+    empty,
+    h,
+    moment,
+    replace,
+    say,
+    tabs,
+    wordsOf,
+} from "./dom.js"
+import { apiHref, flowPath, get, href, parse, post } from "./api.js"
 import { follow } from "./events.js"
 import { LogView } from "./log.js"
 import { Timeline } from "./timeline.js"
 import { resultList, valuesTable } from "./values.js"
 
 const id = $("main").dataset.run
-const log = new LogView({ view: $("#log"), status: $("#log-count"), follow: $("#follow"), filter: $("#log-filter"), stream: $("#log-stream") })
+const log = new LogView({
+    view: $("#log"),
+    status: $("#log-count"),
+    follow: $("#follow"),
+    filter: $("#log-filter"),
+    stream: $("#log-stream"),
+})
 const timeline = new Timeline($("#timeline"))
 let run = null
-let schema = null
+const schema = parse($("#schema").textContent)
 let shownTab = "log"
 
 const isOver = () => TERMINAL.has(run.state)
@@ -22,7 +44,9 @@ function showHead() {
     replace($("#state"), badge(run.state))
     $("#message").textContent = run.state === "completed" ? "" : run.message
     $("#message").hidden = !$("#message").textContent
-    const crumb = run.flow ? h("a", { href: href(flowPath(run.flow)) }, run.flow) : h("span", { title: run.source_path }, run.source_path.split("/").at(-1))
+    const crumb = run.flow
+        ? h("a", { href: href(flowPath(run.flow)) }, run.flow)
+        : h("span", { title: run.source_path }, run.source_path.split("/").at(-1))
     replace($("#crumb"), h("a", { href: href("runs") }, "Runs"), " / ", crumb)
     showActions()
     showProgress()
@@ -55,7 +79,11 @@ function button(words, action, kind = "", disabled = false) {
 }
 
 async function cancel() {
-    if (run.state === "running" && !(await ask("Cancel this run? What its notebook has written so far stays.", "Cancel the run"))) return
+    if (
+        run.state === "running" &&
+        !(await ask("Cancel this run? What its notebook has written so far stays.", "Cancel the run"))
+    )
+        return
     run = { ...run, ...(await post(`runs/${id}/cancel`)) }
     say("Cancel asked for.")
     show()
@@ -79,30 +107,52 @@ function showProgress() {
     $("progress", bar).max = timeline.cells
     $("progress", bar).value = timeline.done
     const current = timeline.current
-    $("#progress-text").textContent = current ? `cell ${current.number} of ${timeline.cells}${current.title ? `: ${current.title}` : ""}` : "starting"
+    $("#progress-text").textContent = current
+        ? `cell ${current.number} of ${timeline.cells}${current.title ? `: ${current.title}` : ""}`
+        : "starting"
 }
 
 function showFacts() {
     const took = run.duration ?? (run.started ? (Date.now() - Date.parse(run.started)) / 1000 : null)
     replace(
         $("#facts"),
-        fact("Run", h("code", {}, run.id), " ", h("button.link", { type: "button", onclick: (event) => copy(run.id, event.currentTarget) }, "copy")),
-        run.flow && fact("Flow", h("a", { href: href(flowPath(run.flow)) }, run.flow), run.flow_version ? ` v${run.flow_version}` : ""),
+        fact(
+            "Run",
+            h("code", {}, run.id),
+            " ",
+            h("button.link", { type: "button", onclick: (event) => copy(run.id, event.currentTarget) }, "copy"),
+        ),
+        run.flow &&
+            fact(
+                "Flow",
+                h("a", { href: href(flowPath(run.flow)) }, run.flow),
+                run.flow_version ? ` v${run.flow_version}` : "",
+            ),
         fact("Created", moment(run.created)),
         run.scheduled_time && fact("Due", moment(run.scheduled_time)),
         run.started && fact("Started", moment(run.started)),
         run.ended && fact("Ended", moment(run.ended)),
         took !== null && fact(isOver() ? "Took" : "Running for", h("span", { id: "took" }, duration(took))),
         run.attempts > 1 && fact("Attempts", String(run.attempts)),
-        run.tags.length > 0 && fact("Tags", run.tags.map((tag) => [h("a.tag", { href: href("runs", { tag }) }, tag), " "])),
-        run.schedule_id && fact("Schedule", h("a", { href: href("runs", { schedule_id: run.schedule_id }) }, "runs of this schedule")),
+        run.tags.length > 0 &&
+            fact(
+                "Tags",
+                run.tags.map((tag) => [h("a.tag", { href: href("runs", { tag }) }, tag), " "]),
+            ),
+        run.schedule_id &&
+            fact("Schedule", h("a", { href: href("runs", { schedule_id: run.schedule_id }) }, "runs of this schedule")),
         run.backfill_id && fact("Backfill", h("a", { href: href(`backfills/${run.backfill_id}`) }, run.backfill_id)),
         run.parent_id && fact("Parent", h("a", { href: href(`runs/${run.parent_id}`) }, run.parent_id)),
         run.reused_run_id && fact("Stands for", h("a", { href: href(`runs/${run.reused_run_id}`) }, run.reused_run_id)),
         run.cancel_reason && fact("Cancelled by", run.cancel_reason),
     )
-    const differing = Object.entries(run.options ?? {}).filter(([name, value]) => name in OPTION_WORDS && value !== OPTION_WORDS[name][1] && value !== null)
-    add($("#facts"), differing.map(([name, value]) => fact(OPTION_WORDS[name][0], String(value))))
+    const differing = Object.entries(run.options ?? {}).filter(
+        ([name, value]) => name in OPTION_WORDS && value !== OPTION_WORDS[name][1] && value !== null,
+    )
+    add(
+        $("#facts"),
+        differing.map(([name, value]) => fact(OPTION_WORDS[name][0], String(value))),
+    )
 }
 
 const OPTION_WORDS = {
@@ -122,9 +172,17 @@ function showFailure() {
     $("#message").hidden = true
     replace(
         $("#failure"),
-        h("p", {}, h("strong", {}, failure.ename ? `${failure.ename}: ` : ""), failure.ename ? failure.evalue : failure.message),
-        failure.ename && failure.cell_index !== null && h("p.quiet", {}, `in cell ${failure.cell_index + 1} of the notebook`),
-        failure.traceback && h("details", {}, h("summary", {}, "Traceback"), h("pre.code", { tabindex: "0" }, failure.traceback)),
+        h(
+            "p",
+            {},
+            h("strong", {}, failure.ename ? `${failure.ename}: ` : ""),
+            failure.ename ? failure.evalue : failure.message,
+        ),
+        failure.ename &&
+            failure.cell_index !== null &&
+            h("p.quiet", {}, `in cell ${failure.cell_index + 1} of the notebook`),
+        failure.traceback &&
+            h("details", {}, h("summary", {}, "Traceback"), h("pre.code", { tabindex: "0" }, failure.traceback)),
     )
 }
 
@@ -132,7 +190,12 @@ function showResults() {
     const names = Object.keys(run.results ?? {})
     $("#tab-results .number").textContent = names.length || ""
     if (shownTab !== "results") return
-    replace($("#results"), names.length ? resultList(run.results) : empty("No results.", "A notebook records one by ", h("code", {}, 'nbflow.record("rows", 1234)'), "."))
+    replace(
+        $("#results"),
+        names.length
+            ? resultList(run.results)
+            : empty("No results.", "A notebook records one by ", h("code", {}, 'nbflow.record("rows", 1234)'), "."),
+    )
 }
 
 function show() {
@@ -149,12 +212,19 @@ function showNotebook() {
     const place = $("#notebook")
     const isThere = run.output_path && (isOver() || run.started)
     $("#notebook-download").hidden = !isThere
-    if (!isThere) return replace(place, empty(isOver() ? "This run left no notebook." : "The notebook appears when the run has started."))
+    if (!isThere)
+        return replace(
+            place,
+            empty(isOver() ? "This run left no notebook." : "The notebook appears when the run has started."),
+        )
     if (place.dataset.shown === run.state) return undefined
     place.dataset.shown = run.state
     const src = apiHref(`runs/${id}/report`)
     const sandbox = "allow-scripts allow-popups"
-    return replace(place, h("iframe", { src, sandbox, referrerpolicy: "no-referrer", title: "Executed notebook", loading: "lazy" }))
+    return replace(
+        place,
+        h("iframe", { src, sandbox, referrerpolicy: "no-referrer", title: "Executed notebook", loading: "lazy" }),
+    )
 }
 
 async function showTree() {
@@ -162,7 +232,15 @@ async function showTree() {
     $("#tab-tree .number").textContent = runs.length > 1 ? runs.length : ""
     if (shownTab !== "tree") return
     if (runs.length < 2) {
-        replace($("#tree"), empty("No children.", "A notebook starts one by ", h("code", {}, 'nbflow.flow("child.ipynb").submit(…)'), "."))
+        replace(
+            $("#tree"),
+            empty(
+                "No children.",
+                "A notebook starts one by ",
+                h("code", {}, 'nbflow.flow("child.ipynb").submit(…)'),
+                ".",
+            ),
+        )
         return
     }
     const below = new Map()
@@ -172,7 +250,15 @@ async function showTree() {
         h(
             "li",
             {},
-            h("span.branch", { "aria-current": one.id === id ? "true" : null }, badge(one.state), " ", one.id === id ? h("strong", {}, one.name) : h("a", { href: href(`runs/${one.id}`) }, one.name), " ", h("span.quiet.number", {}, duration(one.duration))),
+            h(
+                "span.branch",
+                { "aria-current": one.id === id ? "true" : null },
+                badge(one.state),
+                " ",
+                one.id === id ? h("strong", {}, one.name) : h("a", { href: href(`runs/${one.id}`) }, one.name),
+                " ",
+                h("span.quiet.number", {}, duration(one.duration)),
+            ),
             below.has(one.id) && h("ul", {}, below.get(one.id).map(branch)),
         )
     replace($("#tree"), h("ul.tree", {}, runs.filter((one) => !ids.has(one.parent_id)).map(branch)))
@@ -272,14 +358,11 @@ async function start() {
     tabs($("#tabs"), showTab).start()
     connect()
     setInterval(() => {
-        if (!isOver() && run.started && $("#took")) $("#took").textContent = duration((Date.now() - Date.parse(run.started)) / 1000)
+        if (!isOver() && run.started && $("#took"))
+            $("#took").textContent = duration((Date.now() - Date.parse(run.started)) / 1000)
         if (!isOver() && !document.hidden) drawTimeline()
     }, 1000)
     document.body.dataset.ready = "yes"
-    if (run.flow) {
-        schema = await get(`${flowPath(run.flow)}/schema`, { version: run.flow_version }).catch(() => null)
-        replace($("#values"), valuesTable(run, schema))
-    }
     await showTree()
 }
 

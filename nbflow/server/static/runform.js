@@ -2,6 +2,7 @@
 import { $, act, ago, count, h, replace, say, summarise, wordsOf } from "./dom.js"
 import { get, href, makeKey, post, Problem } from "./api.js"
 import { offerCopies } from "./copies.js"
+import { isSame } from "./controls.js"
 import { ParameterForm, summariseErrors } from "./form.js"
 
 const NUMBERS = ["timeout", "cell_timeout", "retries", "retry_delay"]
@@ -27,7 +28,8 @@ function writeOptions(form, run) {
     elements.kernel.value = run.options.kernel ?? ""
     for (const name of NUMBERS) elements[name].value = run.options[name] || ""
     elements.report.checked = run.options.report === "html"
-    $("#options").open = run.tags.length > 0 || Boolean(run.options.kernel || run.options.timeout || run.options.retries)
+    $("#options").open =
+        run.tags.length > 0 || Boolean(run.options.kernel || run.options.timeout || run.options.retries)
 }
 
 export class RunForm {
@@ -37,6 +39,7 @@ export class RunForm {
         this.started = started
         this.form = $("#run-form")
         this.key = makeKey()
+        this.origin = {}
         this.parameters = new ParameterForm($("#fields"), {
             ...{ schema: target.schema, parameters: target.parameters, check: target.check },
             onchange: () => this.#changed(),
@@ -75,7 +78,9 @@ export class RunForm {
     describe() {
         const { reference, request, page, query } = this.target
         const { values } = this.parameters.collect()
-        const secrets = [...this.parameters.fields.values()].filter((field) => field.isSecret).map((field) => field.name)
+        const secrets = [...this.parameters.fields.values()]
+            .filter((field) => field.isSecret)
+            .map((field) => field.name)
         return { flow: reference, values, secrets, request, page, query }
     }
 
@@ -84,10 +89,13 @@ export class RunForm {
         const errors = Object.keys(faults).length ? { ...(await this.#askServer(values)), ...faults } : {}
         if (Object.keys(errors).length) return this.#refuse(errors)
         const { path, body } = this.target.request
-        // a repeated run keeps what it is not told anew, so it is told everything
-        const parameters = this.target.isRepeat ? all : values
+        const parameters = this.target.isRepeat ? this.#findNew(all) : values
         try {
-            const run = await post(path, { ...body, ...readOptions(this.form), parameters }, { headers: { "Idempotency-Key": this.key } })
+            const run = await post(
+                path,
+                { ...body, ...readOptions(this.form), parameters },
+                { headers: { "Idempotency-Key": this.key } },
+            )
             this.parameters.clearErrors()
             replace($("#run-problem"))
             this.key = makeKey()
@@ -96,6 +104,13 @@ export class RunForm {
             if (!(problem instanceof Problem)) throw problem
             return this.#refuse(problem.errors, problem.message)
         }
+    }
+
+    // A repeated run keeps the values of the one before, but for those that are told anew.
+    #findNew(all) {
+        const { schema } = this.target
+        const before = (name) => (name in this.origin ? this.origin[name] : schema.properties[name]?.default)
+        return Object.fromEntries(Object.entries(all).filter(([name, value]) => !isSame(value, before(name))))
     }
 
     async #askServer(values) {
@@ -130,10 +145,16 @@ export class RunForm {
         if (given.get("from"))
             try {
                 const run = await get(`runs/${given.get("from")}`)
+                this.origin = run.parameters
                 this.parameters.fill(run.parameters)
                 writeOptions(this.form, run)
                 $("#from").hidden = false
-                replace($("#from"), "Values of ", h("a", { href: href(`runs/${run.id}`) }, run.name), ". Change what you like, then run.")
+                replace(
+                    $("#from"),
+                    "Values of ",
+                    h("a", { href: href(`runs/${run.id}`) }, run.name),
+                    ". Change what you like, then run.",
+                )
             } catch (error) {
                 say(error.message, "error")
             }
@@ -164,7 +185,15 @@ export class RunForm {
         replace(
             select,
             h("option", { value: "" }, "choose a run…"),
-            distinct.slice(0, 15).map((run) => h("option", { value: run.id }, `${summarise(run.parameters, 4) || "all defaults"} (${wordsOf(run.state)}, ${ago(run.created)})`)),
+            distinct
+                .slice(0, 15)
+                .map((run) =>
+                    h(
+                        "option",
+                        { value: run.id },
+                        `${summarise(run.parameters, 4) || "all defaults"} (${wordsOf(run.state)}, ${ago(run.created)})`,
+                    ),
+                ),
         )
         select.value = chosen
         select.onchange = () => {

@@ -20,7 +20,12 @@ export function runRow(run, { hasFlow = true } = {}) {
         "tr",
         { dataset: { run: run.id } },
         h("td", {}, badge(run.state)),
-        h("td.name", {}, h("a.strong", { href: href(`runs/${run.id}`) }, run.name), run.tags.map((tag) => h("span.tag", {}, tag))),
+        h(
+            "td.name",
+            {},
+            h("a.strong", { href: href(`runs/${run.id}`) }, run.name),
+            run.tags.map((tag) => h("span.tag", {}, tag)),
+        ),
         hasFlow && h("td.clip", { title: run.flow ?? run.source_path }, run.flow ?? run.source_path.split("/").at(-1)),
         h("td.clip.code", { title: summarise(run.parameters, 99) }, summarise(run.parameters)),
         h("td", { title: stamp(run.created) }, moment(run.created)),
@@ -33,15 +38,31 @@ const HEADS = ["State", "Run", "Flow", "Parameters", "Created", "Took", "Message
 
 export function runTable(runs, { hasFlow = true, label = "Runs" } = {}) {
     const heads = HEADS.filter((name) => hasFlow || name !== "Flow")
-    const body = h("tbody", {}, runs.map((run) => runRow(run, { hasFlow })))
+    const body = h(
+        "tbody",
+        {},
+        runs.map((run) => runRow(run, { hasFlow })),
+    )
     const table = h(
         "table.list.runs",
         {},
         h("caption.offscreen", {}, label),
-        h("thead", {}, h("tr", {}, heads.map((name) => h("th", { scope: "col", class: name === "Took" ? "number" : null }, name)))),
+        h(
+            "thead",
+            {},
+            h(
+                "tr",
+                {},
+                heads.map((name) => h("th", { scope: "col", class: name === "Took" ? "number" : null }, name)),
+            ),
+        ),
         body,
     )
-    return { node: h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, table), body, options: { hasFlow } }
+    return {
+        node: h("div.scroll", { tabindex: "0", role: "region", "aria-label": label }, table),
+        body,
+        options: { hasFlow },
+    }
 }
 
 /** Puts newer states into the rows that are there: nothing moves. */

@@ -6,7 +6,19 @@ import { runTable, updateRows } from "./runlist.js"
 const form = $("#filters")
 const place = $("#runs")
 const pager = $("#pager")
-const NAMES = ["flow", "name", "tag", "since", "until", "order", "limit", "schedule_id", "backfill_id", "parent_id", "root_id"]
+const NAMES = [
+    "flow",
+    "name",
+    "tag",
+    "since",
+    "until",
+    "order",
+    "limit",
+    "schedule_id",
+    "backfill_id",
+    "parent_id",
+    "root_id",
+]
 
 function readAddress() {
     const given = new URLSearchParams(location.search)
@@ -23,7 +35,12 @@ const toTime = (day, end) => {
 }
 
 /** Days as they are chosen become the moments at which they begin and end here. */
-const toRequest = ({ since, until, ...rest }) => ({ ...rest, since: toTime(since, false), until: toTime(until, true), limit: rest.limit ?? 100 })
+const toRequest = ({ since, until, ...rest }) => ({
+    ...rest,
+    since: toTime(since, false),
+    until: toTime(until, true),
+    limit: rest.limit ?? 100,
+})
 
 function showFilters(query) {
     for (const name of ["flow", "name", "tag", "since", "until", "order", "limit"])
@@ -31,7 +48,18 @@ function showFilters(query) {
     const hidden = ["schedule_id", "backfill_id", "parent_id", "root_id"].filter((name) => query[name])
     replace(
         $("#fixed"),
-        hidden.map((name) => h("span.tag", {}, `${name.replace("_id", "")} ${query[name]} `, h("a", { href: href("runs", { ...query, [name]: null, cursor: null }), "aria-label": `Leave out ${name}` }, "×"))),
+        hidden.map((name) =>
+            h(
+                "span.tag",
+                {},
+                `${name.replace("_id", "")} ${query[name]} `,
+                h(
+                    "a",
+                    { href: href("runs", { ...query, [name]: null, cursor: null }), "aria-label": `Leave out ${name}` },
+                    "×",
+                ),
+            ),
+        ),
     )
 }
 
@@ -44,7 +72,11 @@ function showCounts(counts, query) {
             const next = chosen.has(state) ? query.state.filter((one) => one !== state) : [...query.state, state]
             return h(
                 "a.chip",
-                { href: href("runs", { ...query, state: next, cursor: null }), "aria-current": chosen.has(state) ? "true" : null, dataset: { state } },
+                {
+                    href: href("runs", { ...query, state: next, cursor: null }),
+                    "aria-current": chosen.has(state) ? "true" : null,
+                    dataset: { state },
+                },
                 badge(state),
                 h("span.number", {}, (counts[state] ?? 0).toLocaleString("en")),
             )
@@ -64,7 +96,14 @@ function showRuns(answer, query) {
             place,
             isFiltered
                 ? empty("No run fits.", h("a", { href: href("runs") }, "Show all runs"))
-                : empty("Nothing has run yet.", "Choose a ", h("a", { href: href("") }, "flow"), " and run it; or ", h("code", {}, "nbflow run report.ipynb"), " in a terminal."),
+                : empty(
+                      "Nothing has run yet.",
+                      "Choose a ",
+                      h("a", { href: href("") }, "flow"),
+                      " and run it; or ",
+                      h("code", {}, "nbflow run report.ipynb"),
+                      " in a terminal.",
+                  ),
         )
     } else {
         table = runTable(shown, { label: "Runs" })
@@ -74,7 +113,8 @@ function showRuns(answer, query) {
         pager,
         query.cursor && h("a.button", { href: href("runs", { ...query, cursor: null }) }, "« First page"),
         query.cursor && h("button", { type: "button", onclick: () => history.back() }, "‹ Back"),
-        answer.next && h("a.button", { href: href("runs", { ...query, cursor: answer.next }), rel: "next" }, "Next page ›"),
+        answer.next &&
+            h("a.button", { href: href("runs", { ...query, cursor: answer.next }), rel: "next" }, "Next page ›"),
     )
 }
 
@@ -133,7 +173,12 @@ window.addEventListener("popstate", () => load().catch(fail))
 
 load().catch(fail)
 get("flows")
-    .then(({ flows }) => replace($("#flow-names"), flows.map((flow) => h("option", { value: flow.flow }))))
+    .then(({ flows }) =>
+        replace(
+            $("#flow-names"),
+            flows.map((flow) => h("option", { value: flow.flow })),
+        ),
+    )
     .catch(() => {})
 
 poll(async () => {
@@ -145,7 +190,8 @@ poll(async () => {
     const { state, cursor, limit, order, ...countable } = wanted
     const [answer, { counts, total }] = await Promise.all([get("runs", wanted), get("runs/counts", countable)])
     if (JSON.stringify(readAddress()) !== JSON.stringify(query)) return
-    const isSameRows = answer.runs.length === shown.length && answer.runs.every((run, index) => run.id === shown[index].id)
+    const isSameRows =
+        answer.runs.length === shown.length && answer.runs.every((run, index) => run.id === shown[index].id)
     if (isSameRows && table) {
         const changed = answer.runs.filter((run, index) => !TERMINAL.has(run.state) || run.state !== shown[index].state)
         updateRows(table, changed)

@@ -5,7 +5,14 @@ import { RHYTHMS, compose, decompose, wall } from "./cron.js"
 import { ParameterForm, summariseErrors } from "./form.js"
 
 const PARTS = ["rhythm", "time", "weekday", "monthday", "minute", "every", "cron"]
-const SHOWN = { time: ["daily", "weekdays", "weekly", "monthly"], weekday: ["weekly"], monthday: ["monthly"], minute: ["hourly"], every: ["every"], cron: ["cron"] }
+const SHOWN = {
+    time: ["daily", "weekdays", "weekly", "monthly"],
+    weekday: ["weekly"],
+    monthday: ["monthly"],
+    minute: ["hourly"],
+    every: ["every"],
+    cron: ["cron"],
+}
 const MORE = ["starts", "ends"]
 
 export class ScheduleForm {
@@ -13,9 +20,15 @@ export class ScheduleForm {
     constructor(target, done) {
         Object.assign(this, { target, done, known: null })
         this.form = $("#schedule-form")
-        replace(this.form.elements.rhythm, RHYTHMS.map(([value, words]) => h("option", { value }, words)))
+        replace(
+            this.form.elements.rhythm,
+            RHYTHMS.map(([value, words]) => h("option", { value }, words)),
+        )
         const zones = Intl.supportedValuesOf?.("timeZone") ?? []
-        replace($("#zones"), ["UTC", ...zones].map((value) => h("option", { value })))
+        replace(
+            $("#zones"),
+            ["UTC", ...zones].map((value) => h("option", { value })),
+        )
         this.parameters = new ParameterForm($("#schedule-fields"), {
             ...{ schema: target.schema, parameters: target.parameters, prefix: "s", hasTokens: true },
             onchange: () => this.#soon(),
@@ -35,8 +48,10 @@ export class ScheduleForm {
         const { elements } = this.form
         elements.timezone.value = schedule?.timezone ?? zone
         elements.name.value = schedule?.name ?? ""
-        for (const [name, value] of Object.entries(schedule ? decompose(schedule) : { rhythm: "daily", time: "07:00" })) elements[name].value = value ?? ""
-        for (const name of ["catchup", "overlap", "run_name"]) elements[name].value = schedule?.[name] ?? elements[name].dataset.default ?? ""
+        for (const [name, value] of Object.entries(schedule ? decompose(schedule) : { rhythm: "daily", time: "07:00" }))
+            elements[name].value = value ?? ""
+        for (const name of ["catchup", "overlap", "run_name"])
+            elements[name].value = schedule?.[name] ?? elements[name].dataset.default ?? ""
         elements.tags.value = schedule?.tags?.join(", ") ?? ""
         for (const name of MORE) elements[name].value = schedule?.[name] ? toLocal(schedule[name]) : ""
         this.parameters.fill(schedule?.parameters ?? { ...this.#guess(), ...values })
@@ -55,7 +70,9 @@ export class ScheduleForm {
     // A day that every run needs is most often the day on which it is due.
     #guess() {
         const tokens = { date: "{{ scheduled_date }}", datetime: "{{ scheduled_time }}" }
-        const needed = [...this.parameters.fields.values()].filter((field) => field.required && tokens[field.control.kind])
+        const needed = [...this.parameters.fields.values()].filter(
+            (field) => field.required && tokens[field.control.kind],
+        )
         return Object.fromEntries(needed.map((field) => [field.name, tokens[field.control.kind]]))
     }
 
@@ -77,10 +94,17 @@ export class ScheduleForm {
         const { elements } = this.form
         const { values, faults } = this.parameters.collect()
         const when = compose(Object.fromEntries(PARTS.map((name) => [name, elements[name].value.trim()])))
-        const body = { ...when, timezone: elements.timezone.value.trim(), catchup: elements.catchup.value, overlap: elements.overlap.value, parameters: values }
+        const body = {
+            ...when,
+            timezone: elements.timezone.value.trim(),
+            catchup: elements.catchup.value,
+            overlap: elements.overlap.value,
+            parameters: values,
+        }
         const tags = elements.tags.value.split(/[,\s]+/).filter(Boolean)
         if (tags.length || this.known?.tags.length) body.tags = tags
-        for (const name of ["name", "run_name"]) if (elements[name].value.trim()) body[name] = elements[name].value.trim()
+        for (const name of ["name", "run_name"])
+            if (elements[name].value.trim()) body[name] = elements[name].value.trim()
         for (const name of MORE) {
             if (elements[name].value) body[name] = new Date(elements[name].value).toISOString()
             else if (this.known?.[name]) body[name] = null
@@ -109,16 +133,54 @@ export class ScheduleForm {
         } catch (problem) {
             if (turn !== this.turn) return
             const errors = { ...problem.errors, ...faults }
-            for (const field of this.parameters.fields.values()) field.show(field.isTouched ? (errors[field.name] ?? "") : "")
+            for (const field of this.parameters.fields.values())
+                field.show(field.isTouched ? (errors[field.name] ?? "") : "")
             const names = Object.keys(errors)
-            replace(place, h("p.quiet", {}, names.length ? `The next runs are shown once these are right: ${names.join(", ")}.` : problem.message))
+            replace(
+                place,
+                h(
+                    "p.quiet",
+                    {},
+                    names.length
+                        ? `The next runs are shown once these are right: ${names.join(", ")}.`
+                        : problem.message,
+                ),
+            )
             return
         }
         if (turn !== this.turn) return
         this.parameters.showErrors(faults)
         replace(
             place,
-            h("div.scroll", { tabindex: "0", role: "region", "aria-label": "Next runs" }, h("table.list", {}, h("thead", {}, h("tr", {}, ["Next runs", "Values"].map((name) => h("th", { scope: "col" }, name)))), h("tbody", {}, answer.next_times.map(({ time, parameters }) => h("tr", {}, h("td.number", {}, wall(time)), h("td.code", {}, summarise(parameters, 8) || h("span.quiet", {}, "all defaults"))))))),
+            h(
+                "div.scroll",
+                { tabindex: "0", role: "region", "aria-label": "Next runs" },
+                h(
+                    "table.list",
+                    {},
+                    h(
+                        "thead",
+                        {},
+                        h(
+                            "tr",
+                            {},
+                            ["Next runs", "Values"].map((name) => h("th", { scope: "col" }, name)),
+                        ),
+                    ),
+                    h(
+                        "tbody",
+                        {},
+                        answer.next_times.map(({ time, parameters }) =>
+                            h(
+                                "tr",
+                                {},
+                                h("td.number", {}, wall(time)),
+                                h("td.code", {}, summarise(parameters, 8) || h("span.quiet", {}, "all defaults")),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
         )
     }
 
@@ -141,7 +203,12 @@ export class ScheduleForm {
 
     #refuse(errors, text = "Some values can't be used.") {
         this.parameters.showErrors(errors)
-        summariseErrors($("#schedule-problem"), Object.keys(errors).length ? "This can't be scheduled yet." : text, errors, this.parameters)
+        summariseErrors(
+            $("#schedule-problem"),
+            Object.keys(errors).length ? "This can't be scheduled yet." : text,
+            errors,
+            this.parameters,
+        )
     }
 }
 

@@ -10,7 +10,16 @@ function recent(schedule) {
         {},
         schedule.runs.slice(0, 10).map((run) => {
             const words = `${wordsOf(run.state)}${run.scheduled_time ? `, due ${wall(run.scheduled_time)}` : ""}`
-            return h("a.dot", { href: href(`runs/${run.id}`), title: words, "aria-label": words, dataset: { state: lookOf(run.state) } }, icon(run.state))
+            return h(
+                "a.dot",
+                {
+                    href: href(`runs/${run.id}`),
+                    title: words,
+                    "aria-label": words,
+                    dataset: { state: lookOf(run.state) },
+                },
+                icon(run.state),
+            )
         }),
         h("a.small", { href: href("runs", { schedule_id: schedule.id }) }, "all"),
     )
@@ -22,7 +31,16 @@ function next(schedule) {
     const [first, ...rest] = schedule.next_times
     return [
         moment(first),
-        h("details.unfold", {}, h("summary", {}, wall(first)), h("ol.times", {}, [first, ...rest].map((time) => h("li", {}, wall(time))))),
+        h(
+            "details.unfold",
+            {},
+            h("summary", {}, wall(first)),
+            h(
+                "ol.times",
+                {},
+                [first, ...rest].map((time) => h("li", {}, wall(time))),
+            ),
+        ),
     ]
 }
 
@@ -42,8 +60,22 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
         }),
         edit && run("Edit…", () => edit(schedule)),
         schedule.paused
-            ? run("Resume", async () => (await post(`schedules/${schedule.id}/unpause`), say(`${schedule.name} resumed.`), changed()))
-            : run("Pause", async () => (await post(`schedules/${schedule.id}/pause`), say(`${schedule.name} paused.`), changed())),
+            ? run(
+                  "Resume",
+                  async () => (
+                      await post(`schedules/${schedule.id}/unpause`),
+                      say(`${schedule.name} resumed.`),
+                      changed()
+                  ),
+              )
+            : run(
+                  "Pause",
+                  async () => (
+                      await post(`schedules/${schedule.id}/pause`),
+                      say(`${schedule.name} paused.`),
+                      changed()
+                  ),
+              ),
         run(
             "Remove",
             async () => {
@@ -60,11 +92,25 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
     return h(
         "article.card",
         { "aria-label": `Schedule ${schedule.name}` },
-        h("header", {}, h("h2", {}, schedule.name), schedule.paused ? badge("paused") : h("span.state", { dataset: { state: "completed" } }, icon("running"), "active"), h("span.when", {}, describe(schedule), " ", h("span.quiet", {}, schedule.timezone))),
+        h(
+            "header",
+            {},
+            h("h2", {}, schedule.name),
+            schedule.paused
+                ? badge("paused")
+                : h("span.state", { dataset: { state: "completed" } }, icon("running"), "active"),
+            h("span.when", {}, describe(schedule), " ", h("span.quiet", {}, schedule.timezone)),
+        ),
         h(
             "dl.facts",
             {},
-            hasFlow && line("Flow", isFlow ? h("a", { href: `${href(flowPath(schedule.flow))}#schedules` }, schedule.flow) : schedule.flow),
+            hasFlow &&
+                line(
+                    "Flow",
+                    isFlow
+                        ? h("a", { href: `${href(flowPath(schedule.flow))}#schedules` }, schedule.flow)
+                        : schedule.flow,
+                ),
             line("Next", next(schedule)),
             line("Values", values ? h("code", {}, values) : h("span.quiet", {}, "all defaults")),
             line("Runs", recent(schedule)),
@@ -77,5 +123,9 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
 export function showSchedules(place, schedules, options, nothing) {
     $("#schedule-count") && ($("#schedule-count").textContent = schedules.length || "")
     if (!schedules.length) return replace(place, nothing)
-    return replace(place, h("p.offscreen", { role: "status" }, count(schedules.length, "schedule")), schedules.map((schedule) => scheduleCard(schedule, options)))
+    return replace(
+        place,
+        h("p.offscreen", { role: "status" }, count(schedules.length, "schedule")),
+        schedules.map((schedule) => scheduleCard(schedule, options)),
+    )
 }

@@ -7,10 +7,19 @@ const place = $("#schedules")
 
 async function load() {
     const { schedules } = await get("schedules")
-    if (place.contains(document.activeElement) && place.dataset.shown === JSON.stringify(schedules.map(({ id, paused }) => [id, paused]))) return
+    if (
+        place.contains(document.activeElement) &&
+        place.dataset.shown === JSON.stringify(schedules.map(({ id, paused }) => [id, paused]))
+    )
+        return
     place.dataset.shown = JSON.stringify(schedules.map(({ id, paused }) => [id, paused]))
     const edit = (schedule) => location.assign(`${href(flowPath(schedule.flow), { schedule: schedule.id })}#schedules`)
-    const nothing = empty("No schedules.", "Open a ", h("a", { href: href("") }, "flow"), ", and choose Schedules: it then runs by itself, with the values you give it.")
+    const nothing = empty(
+        "No schedules.",
+        "Open a ",
+        h("a", { href: href("") }, "flow"),
+        ", and choose Schedules: it then runs by itself, with the values you give it.",
+    )
     showSchedules(place, schedules, { edit, changed: load, hasFlow: true }, nothing)
     document.body.dataset.ready = "yes"
 }

@@ -1,12 +1,12 @@
 // What a form is for: a registered flow, a notebook below the server's root, or a run to be repeated.
 import { $ } from "./dom.js"
-import { encode, flowPath, get, post } from "./api.js"
+import { encode, flowPath, get, parse, post } from "./api.js"
 
 /** Reads it from the page: `{ label, flow, path, schema, parameters, request, page, query, check, detail }`. */
 export async function readTarget() {
     const { flow, path } = $("main").dataset
     const embedded = $("#target")
-    if (embedded) return fromRun(JSON.parse(embedded.textContent))
+    if (embedded) return fromRun(parse(embedded.textContent))
     return flow ? fromFlow(flow) : fromPath(path)
 }
 

@@ -15,21 +15,47 @@ export class Timeline {
     take({ kind, data, time, attempt }) {
         const at = Date.parse(time)
         if (kind === "started") {
-            this.rows.push({ title: `Attempt ${attempt}`, note: data.kernel ?? "", begin: at, end: null, look: "running", isAttempt: true, attempt })
+            this.rows.push({
+                title: `Attempt ${attempt}`,
+                note: data.kernel ?? "",
+                begin: at,
+                end: null,
+                look: "running",
+                isAttempt: true,
+                attempt,
+            })
             this.cells = data.cells ?? 0
             this.done = 0
         } else if (kind === "cell_started") {
             this.current = { number: data.number, title: data.title }
-            this.rows.push({ title: data.title || `Cell ${data.number}`, note: `${data.number}`, begin: at, end: null, look: "running", index: data.index, attempt })
+            this.rows.push({
+                title: data.title || `Cell ${data.number}`,
+                note: `${data.number}`,
+                begin: at,
+                end: null,
+                look: "running",
+                index: data.index,
+                attempt,
+            })
         } else if (kind === "cell_finished") {
-            const row = this.rows.findLast((one) => one.index === data.index && one.attempt === attempt && !one.isAttempt)
-            if (row) Object.assign(row, { end: at, seconds: data.duration, look: CELL_LOOK[data.status] ?? "completed" })
+            const row = this.rows.findLast(
+                (one) => one.index === data.index && one.attempt === attempt && !one.isAttempt,
+            )
+            if (row)
+                Object.assign(row, { end: at, seconds: data.duration, look: CELL_LOOK[data.status] ?? "completed" })
             this.done = data.number ?? this.done + 1
         } else if (kind === "ended") {
             const looks = { succeeded: "completed", timed_out: "timed_out", cancelled: "cancelled", lost: "crashed" }
             for (const row of this.rows)
                 if (row.attempt === attempt && row.end === null)
-                    Object.assign(row, { end: at, look: row.isAttempt ? (looks[data.state] ?? "failed") : data.state === "succeeded" ? "completed" : (looks[data.state] ?? "failed") })
+                    Object.assign(row, {
+                        end: at,
+                        look: row.isAttempt
+                            ? (looks[data.state] ?? "failed")
+                            : data.state === "succeeded"
+                              ? "completed"
+                              : (looks[data.state] ?? "failed"),
+                    })
         } else return false
         return true
     }
@@ -38,19 +64,48 @@ export class Timeline {
     draw(created, end = Date.now()) {
         if (!this.rows.length) return
         const from = Math.min(Date.parse(created), ...this.rows.map((row) => row.begin))
-        const to = Math.max(end && this.rows.some((row) => row.end === null) ? end : 0, ...this.rows.map((row) => row.end ?? row.begin)) || from + 1
+        const to =
+            Math.max(
+                end && this.rows.some((row) => row.end === null) ? end : 0,
+                ...this.rows.map((row) => row.end ?? row.begin),
+            ) || from + 1
         const span = Math.max(to - from, 1)
         const most = 400
         const waited = this.rows[0].begin - from
-        const rows = waited > 50 ? [{ title: "Waiting for a slot", begin: from, end: this.rows[0].begin, look: "pending", isAttempt: true, note: "" }, ...this.rows] : this.rows
+        const rows =
+            waited > 50
+                ? [
+                      {
+                          title: "Waiting for a slot",
+                          begin: from,
+                          end: this.rows[0].begin,
+                          look: "pending",
+                          isAttempt: true,
+                          note: "",
+                      },
+                      ...this.rows,
+                  ]
+                : this.rows
         replace(
             this.place,
             h(
                 "table.gantt",
                 {},
                 h("caption.offscreen", {}, "Timeline of attempts and cells"),
-                h("thead.offscreen", {}, h("tr", {}, ["What", "Took", "When"].map((head) => h("th", { scope: "col" }, head)))),
-                h("tbody", {}, rows.slice(0, most).map((row) => this.#row(row, from, span, to))),
+                h(
+                    "thead.offscreen",
+                    {},
+                    h(
+                        "tr",
+                        {},
+                        ["What", "Took", "When"].map((head) => h("th", { scope: "col" }, head)),
+                    ),
+                ),
+                h(
+                    "tbody",
+                    {},
+                    rows.slice(0, most).map((row) => this.#row(row, from, span, to)),
+                ),
             ),
             rows.length > most && h("p.quiet", {}, `${rows.length - most} further cells are not drawn.`),
         )
@@ -65,7 +120,13 @@ export class Timeline {
         return h(
             "tr",
             { class: row.isAttempt ? "attempt" : null },
-            h("th", { scope: "row", title: row.title }, h("span.state", { dataset: { state: row.look } }, icon(row.look), h("span.offscreen", {}, row.look)), !row.isAttempt && h("span.quiet.number", {}, row.note), row.title),
+            h(
+                "th",
+                { scope: "row", title: row.title },
+                h("span.state", { dataset: { state: row.look } }, icon(row.look), h("span.offscreen", {}, row.look)),
+                !row.isAttempt && h("span.quiet.number", {}, row.note),
+                row.title,
+            ),
             h("td.number", {}, duration(seconds)),
             h("td.track", { title: `${stamp(new Date(row.begin).toISOString())}, ${duration(seconds)}` }, bar),
         )

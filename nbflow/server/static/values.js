@@ -2,7 +2,10 @@
 import { h } from "./dom.js"
 import { textOf } from "./controls.js"
 
-const show = (value) => (typeof value === "string" ? value : JSON.stringify(value, null, value && typeof value === "object" && JSON.stringify(value).length > 60 ? 1 : 0))
+const show = (value) =>
+    typeof value === "string"
+        ? value
+        : JSON.stringify(value, null, value && typeof value === "object" && JSON.stringify(value).length > 60 ? 1 : 0)
 
 function row(name, value, how, help) {
     return h(
@@ -23,17 +26,42 @@ export function valuesTable(run, schema) {
     const rows = names.map((name) => {
         const property = properties[name] ?? {}
         const extra = property["x-nbflow"] ?? {}
-        if (name in given) return row(name, name in used && given[name] !== "********" ? used[name] : given[name], "given", property.description)
+        if (name in given)
+            return row(
+                name,
+                name in used && given[name] !== "********" ? used[name] : given[name],
+                "given",
+                property.description,
+            )
         if (name in used) return row(name, used[name], extra.computed ? "computed" : "default", property.description)
-        if (extra.computed) return row(name, property.format === "password" ? "********" : extra.computed, run.values ? "default" : "computed later", property.description)
-        return row(name, "default" in property ? property.default : (extra.default_text ?? "?"), "default", property.description)
+        if (extra.computed)
+            return row(
+                name,
+                property.format === "password" ? "********" : extra.computed,
+                run.values ? "default" : "computed later",
+                property.description,
+            )
+        return row(
+            name,
+            "default" in property ? property.default : (extra.default_text ?? "?"),
+            "default",
+            property.description,
+        )
     })
     if (!rows.length) return h("p.quiet", {}, "This notebook has no parameters.")
     return h(
         "table.values",
         {},
         h("caption.offscreen", {}, "Values used"),
-        h("thead.offscreen", {}, h("tr", {}, ["Name", "Value", "From"].map((head) => h("th", { scope: "col" }, head)))),
+        h(
+            "thead.offscreen",
+            {},
+            h(
+                "tr",
+                {},
+                ["Name", "Value", "From"].map((head) => h("th", { scope: "col" }, head)),
+            ),
+        ),
         h("tbody", {}, rows),
     )
 }
@@ -49,8 +77,32 @@ function frame({ schema, data }) {
         h(
             "table.list",
             {},
-            h("thead", {}, h("tr", {}, shown.map((name) => h("th", { scope: "col" }, textOf(name))))),
-            h("tbody", {}, data.slice(0, most).map((record) => h("tr", {}, shown.map((name) => h("td", { class: typeof record[name] === "number" ? "number" : null }, textOf(record[name])))))),
+            h(
+                "thead",
+                {},
+                h(
+                    "tr",
+                    {},
+                    shown.map((name) => h("th", { scope: "col" }, textOf(name))),
+                ),
+            ),
+            h(
+                "tbody",
+                {},
+                data.slice(0, most).map((record) =>
+                    h(
+                        "tr",
+                        {},
+                        shown.map((name) =>
+                            h(
+                                "td",
+                                { class: typeof record[name] === "number" ? "number" : null },
+                                textOf(record[name]),
+                            ),
+                        ),
+                    ),
+                ),
+            ),
         ),
         data.length > most && h("p.quiet.pad", {}, `${data.length - most} more rows are in the executed notebook.`),
     )
@@ -67,7 +119,8 @@ function result(value) {
                 // shown as JSON below
             }
         }
-        if (isBase64(value.$image)) return h("img", { src: `data:image/png;base64,${value.$image}`, alt: "recorded image" })
+        if (isBase64(value.$image))
+            return h("img", { src: `data:image/png;base64,${value.$image}`, alt: "recorded image" })
         if (value.$float) return h("code", {}, value.$float)
     }
     return h("pre.code", {}, show(value))
@@ -75,4 +128,3 @@ function result(value) {
 
 export const resultList = (results) =>
     Object.entries(results).map(([name, value]) => h("section.result", {}, h("h2", {}, name), result(value)))
-

@@ -53,7 +53,11 @@
                 isVisible: () => getNotebook() !== null,
                 execute: () => {
                     const path = app.serviceManager.contents.localPath(getNotebook())
-                    return open(`nbflow:${path}`, `Run ${path.split("/").pop()}`, `notebook?path=${encodeURIComponent(path)}`)
+                    return open(
+                        `nbflow:${path}`,
+                        `Run ${path.split("/").pop()}`,
+                        `notebook?path=${encodeURIComponent(path)}`,
+                    )
                 },
             })
             app.contextMenu.addItem({
@@ -72,7 +76,9 @@
         },
         async get() {
             const [files, launcher, components, widgets] = await Promise.all(
-                ["@jupyterlab/filebrowser", "@jupyterlab/launcher", "@jupyterlab/ui-components", "@lumino/widgets"].map(load),
+                ["@jupyterlab/filebrowser", "@jupyterlab/launcher", "@jupyterlab/ui-components", "@lumino/widgets"].map(
+                    load,
+                ),
             )
             const plugin = makePlugin({ ...files, ...launcher, ...components, ...widgets })
             return () => ({ __esModule: true, default: plugin })
