@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from dataclasses import fields
@@ -15,6 +16,7 @@ from nbflow.cli.main import build
 from nbflow.config import Config
 from tests.cli_fixtures import CommandLine
 from tests.conftest import NotebookFactory
+from tests.server_fixtures import TOKEN, ServerProcess
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -102,3 +104,29 @@ def test_its_python_runs(cli: CommandLine, make_notebook: NotebookFactory, monke
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["completed"]
+
+
+@pytest.mark.kernel
+def test_its_curl_runs(served: ServerProcess, make_notebook: NotebookFactory, tmp_path: Path) -> None:
+    import json
+    import subprocess
+
+    parameters = "from datetime import date\nregion: str = 'EU'\nday: date = date(2026, 1, 1)"
+    make_notebook(["print('it is', region)"], parameters=parameters, name="report.ipynb")
+    (block,) = (block for language, block in BLOCKS if language == "sh" and "curl" in block)
+    script = block.replace("http://127.0.0.1:8888", served.url).replace("curl -sS", "curl -sS --fail-with-body")
+    done = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script],
+        cwd=tmp_path,
+        env={"PATH": os.environ["PATH"], "TOKEN": TOKEN},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "event: end" in done.stdout
+    assert "\nit is EU\n" in done.stdout
+    assert '"total": 31' in done.stdout
+    assert json.loads((tmp_path / "executed.ipynb").read_text())["cells"]
+    (schedule,) = served.get("schedules", flow="sales/report").json["schedules"]
+    assert served.ask("DELETE", f"schedules/{schedule['id']}").status == 204
