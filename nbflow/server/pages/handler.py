@@ -62,6 +62,7 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
             made = Environment(
                 loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True
             )
+            made.policies["json.dumps_kwargs"] = {"sort_keys": False}  # parameters keep their order
             self.settings["nbflow_templates"] = made
         return cast("Environment", made)
 
