@@ -24,6 +24,7 @@ import { stateBar } from "./backfilllist.js"
 const id = $("main").dataset.backfill
 const RESTING = new Set(["stopped", "interrupted", "cancelled", "completed", "completed_with_failures"])
 const LARGE = 2000
+const BLOCK = 500
 let backfill = null
 let cells = new Map()
 let chosen = new URLSearchParams(location.search).get("state") ?? ""
@@ -162,6 +163,32 @@ function groupCells(axes, rows) {
     return [...groups]
 }
 
+/** Long lines in blocks, so that the browser lays out only those that are seen. */
+function splitCells([label, rows]) {
+    if (rows.length <= BLOCK) return [[label, rows]]
+    const blocks = []
+    for (let first = 0; first < rows.length; first += BLOCK)
+        blocks.push([`${label} ${first + 1}`.trim(), rows.slice(first, first + BLOCK)])
+    return blocks
+}
+
+/** How high so many cells will be. */
+function guessHeight(number) {
+    const across = Math.max(Math.floor(($("#grid").clientWidth - 110) / 27), 1)
+    return Math.ceil(number / across) * 27
+}
+
+function makeBlock([label, rows], make) {
+    const block = h(
+        "div.cells",
+        {},
+        label && h("span.cells-label", { title: label }, label),
+        h("span.cells-row", {}, rows.map(make)),
+    )
+    block.style.containIntrinsicSize = `auto ${guessHeight(rows.length)}px`
+    return block
+}
+
 async function loadGrid() {
     const grid = await get(`backfills/${id}/grid`)
     const place = $("#grid")
@@ -190,14 +217,9 @@ async function loadGrid() {
     }
     replace(
         place,
-        groupCells(grid.axes, grid.cells).map(([label, rows]) =>
-            h(
-                "div.cells",
-                {},
-                label && h("span.cells-label", { title: label }, label),
-                h("span.cells-row", {}, rows.map(make)),
-            ),
-        ),
+        groupCells(grid.axes, grid.cells)
+            .flatMap(splitCells)
+            .map((group) => makeBlock(group, make)),
         backfill.total > grid.cells.length &&
             h(
                 "p.quiet",
@@ -281,10 +303,14 @@ async function load() {
     if (now === seen) return
     const isFirst = !seen
     seen = now
-    await loadGrid()
+    // the place that the cells will take is kept, so that nothing moves when they come
+    const height = Math.min(guessHeight(Math.min(backfill.total, 10000)), window.innerHeight * 0.5)
+    $("#grid").style.minHeight = `${height}px`
+    const grid = loadGrid()
     const isBusy = $("#runs").contains(document.activeElement) || $("#runs").dataset.cursor
     if (isFirst || !isBusy) await loadRuns()
     document.body.dataset.ready = "yes"
+    await grid
 }
 
 $("#frame").href = apiHref(`backfills/${id}/frame`)
