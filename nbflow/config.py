@@ -37,6 +37,10 @@ class Config:
     """How long an owner that gives no sign of life is believed to be alive."""
     output_limit: int = 10_000_000
     """Characters of printed text that an executed notebook keeps for one cell; the log keeps all."""
+    server: str | None = None
+    """The address of an nbflow server that everything is asked of; None: the store of this machine."""
+    allow_http: bool = False
+    """Send token and secrets without encryption to other machines too."""
     hooks: tuple[Hook, ...] = ()
     """What is called when a run changes its state; only from a file."""
     source: Path | None = None
@@ -70,6 +74,19 @@ def _read_text(value: Any) -> str:
     return value
 
 
+def _read_server(value: Any) -> str:
+    """The address of the API, from that of the server, of its pages or of the API itself."""
+    from urllib.parse import urlsplit
+
+    parts = urlsplit(_read_text(value))
+    if "@" in parts.netloc or parts.query or parts.fragment:
+        raise ValueError("expected an address without a token or password; the token goes into NBFLOW_API_TOKEN")
+    if parts.scheme not in ("http", "https") or not parts.hostname or (parts.port or 1) < 1:
+        raise ValueError("expected an address such as https://example.org or http://127.0.0.1:8888")
+    path = parts.path.rstrip("/").removesuffix("/nbflow/api").removesuffix("/nbflow")
+    return f"{parts.scheme}://{parts.netloc}{path}/nbflow/api"
+
+
 def _read_names(value: Any) -> tuple[str, ...]:
     names = value.replace(",", " ").split() if isinstance(value, str) else value
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
@@ -93,9 +110,13 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "grace": _read_seconds,
     "lease": _read_seconds,
     "output_limit": _read_count,
+    "server": _read_server,
+    "allow_http": _read_bool,
     "hooks": _read_hooks,
 }
 FILE_ONLY = ("hooks",)
+VARIABLES: Mapping[str, str] = {"server": "NBFLOW_API_URL"}
+"""Of settings whose variable is not ``NBFLOW_`` and their name."""
 
 
 def load_config(environ: Mapping[str, str], cwd: Path) -> Config:
@@ -112,7 +133,7 @@ def load_config(environ: Mapping[str, str], cwd: Path) -> Config:
     for key in READERS:
         if key in FILE_ONLY:
             continue
-        variable = f"NBFLOW_{key.upper()}"
+        variable = name_variable(key)
         if environ.get(variable):
             values[key] = _read(key, environ[variable], variable)
     values.setdefault("slots", max(os.cpu_count() or 1, 1))
@@ -120,11 +141,16 @@ def load_config(environ: Mapping[str, str], cwd: Path) -> Config:
     return Config(home=(cwd / home).absolute(), source=source, **values)
 
 
+def name_variable(key: str) -> str:
+    return VARIABLES.get(key, f"NBFLOW_{key.upper()}")
+
+
 def _read(key: str, value: Any, where: str) -> Any:
     try:
         return READERS[key](value)
     except (ValueError, TypeError, OverflowError) as error:
-        raise ConfigError(f"{where} = {value!r}: {error}") from None
+        shown = "" if key == "server" else f" = {value!r}"  # it may hold a token
+        raise ConfigError(f"{where}{shown}: {error}") from None
 
 
 def find_config_file(environ: Mapping[str, str], cwd: Path) -> Path | None:
@@ -182,5 +208,5 @@ def to_environment(config: Config) -> dict[str, str]:
         value = getattr(config, field.name)
         if field.name in READERS and field.name not in FILE_ONLY and value is not None:
             text = " ".join(value) if isinstance(value, tuple) else str(value)
-            variables[f"NBFLOW_{field.name.upper()}"] = text
+            variables[name_variable(field.name)] = text
     return variables

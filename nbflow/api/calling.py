@@ -26,7 +26,7 @@ def main() -> int:
     if told["path"]:
         sys.path.insert(0, told["path"])
     try:
-        with Project.open() as project:
+        with Project.open_local() as project:
             call_hook(hook, project, told["run_id"], old, RunState(told["new"]))
     except NbflowError as error:
         print(error, file=sys.stderr)

@@ -130,8 +130,8 @@ class Run:
         """The executed notebook as an ``nbformat.NotebookNode``. Raises NotFoundError as long as there is none."""
         from nbflow.notebooks import to_nbformat
 
-        path = self.output_path
-        if path is None or not path.exists():
+        path = self._project.find_output(self.record)
+        if path is None:
             raise NotFoundError(f"run {self.id} has no executed notebook (yet); its state is {self.state}")
         return to_nbformat(path.read_bytes())
 
@@ -227,9 +227,7 @@ class Run:
     @property
     def hooks(self) -> list[dict[str, Any]]:
         """What was recorded of the hooks that were told of this run: ``time hook old new error seconds``."""
-        from nbflow.notifications.notifier import read_hook_records
-
-        return read_hook_records(self._project.get_attempt_folder(self.id, 1).parent)
+        return self._project.read_hooks(self.id)
 
     def cancel(self) -> Self:
         """Ask for the end of this run and of its children. Returns at once; ``wait`` for the end."""

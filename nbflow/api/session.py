@@ -26,7 +26,7 @@ def get_project() -> Project:
 @cache
 def _open(config: Config, pid: int) -> Project:
     parent = find_parent()
-    project = Project(config, root_id=parent.root_id if parent else None)
+    project = Project.make(config, root_id=parent.root_id if parent else None)
     atexit.register(_close, project, pid)
     return project
 

@@ -11,7 +11,6 @@ from nbflow.events import Event, EventKind
 from nbflow.lifecycle import RunRecord
 from nbflow.project import Project
 
-PAUSE = 0.02
 STATE_PAUSE = 0.2
 
 
@@ -41,7 +40,7 @@ class LogStream:
 
     def turn(self) -> None:
         """Print what there is; where there is nothing, pause for a moment."""
-        if time.monotonic() - self._looked > STATE_PAUSE:
+        if time.monotonic() - self._looked > max(STATE_PAUSE, self._project.look_pause):
             self._looked = time.monotonic()
             for run_id in self._open:
                 self._open[run_id] = self._project.get_run(run_id)
@@ -51,15 +50,13 @@ class LogStream:
         for run_id in ended:
             del self._open[run_id]
         if not any(told) and not ended:
-            time.sleep(PAUSE)
+            time.sleep(self._project.look_pause)
 
     def _print_news(self, run: RunRecord) -> bool:
-        from nbflow.project.watching import read_events
-
         # An attempt may have begun since the run was looked at.
         known = run if run.state.is_terminal else replace(run, attempts=run.attempts + 1)
         told = False
-        for event in read_events(self._project.config.home, known, after=self._tokens[run.id]):
+        for event in self._project.read_journal(known, after=self._tokens[run.id]):
             self._tokens[run.id], told = event.token, True
             if event.kind is EventKind.RENAMED:
                 self._names[run.id] = event.data["name"]

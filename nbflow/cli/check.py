@@ -117,10 +117,10 @@ def schedule_check() -> Iterator[Callable[[str], list[Finding]]]:
     from nbflow.project import Project
 
     config = load_config(os.environ, Path.cwd())
-    if config.database is None and not (config.home / "nbflow.db").exists():
+    if config.server is None and config.database is None and not (config.home / "nbflow.db").exists():
         yield lambda label: []
         return
-    with Project(config) as project:
+    with Project.make(config) as project:
         try:
             is_usable = bool(project.schedules.find())
         except StoreError as error:

@@ -27,11 +27,13 @@ PATIENCE = 2
 def follow_run(project: Project, run_id: str, displays: Sequence[Display]) -> RunRecord:
     """Show the run until it has ended; its record. SIGINT, SIGTERM and SIGHUP ask for its end, once more kills it."""
     watching = list(displays)
+    project.tell = lambda text: _note(watching, text)
     try:
         with signals_passed_on(lambda request, hurry: _pass_on(project, run_id, watching, request, hurry=hurry)):
             for event in project.watch(run_id):
                 _show(event, watching)
     finally:
+        project.tell = None
         for display in displays:
             display.close()
     return project.get_run(run_id)

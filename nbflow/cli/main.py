@@ -58,8 +58,33 @@ zsh_source, or fish_source.
 def build() -> click.Group:
     """The whole command line."""
     group = CommandFolder("nbflow", "nbflow.cli", COMMANDS, help=HELP, epilog=EPILOG)
+    group.params.append(
+        click.Option(
+            ["--server"],
+            metavar="URL",
+            expose_value=False,
+            callback=_choose_server,
+            help="Ask an nbflow server instead of this machine; its token is read from NBFLOW_API_TOKEN.",
+        )
+    )
     version = click.version_option(__version__, prog_name="nbflow", message="%(prog)s %(version)s")
     return version(group)
+
+
+def _choose_server(context: click.Context, parameter: click.Parameter, url: str | None) -> None:
+    """What the command, and whatever it starts, is asked of."""
+    if url is None or context.resilient_parsing:
+        return
+    before = os.environ.get("NBFLOW_API_URL")
+    os.environ["NBFLOW_API_URL"] = url
+    context.call_on_close(lambda: _restore_server(before))
+
+
+def _restore_server(before: str | None) -> None:
+    if before is None:
+        os.environ.pop("NBFLOW_API_URL", None)
+    else:
+        os.environ["NBFLOW_API_URL"] = before
 
 
 def main(argv: Sequence[str] | None = None) -> int:

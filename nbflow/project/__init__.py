@@ -52,6 +52,11 @@ def expecting(dispatcher: Dispatcher, run: RunRecord, secrets: Mapping[str, str]
 class Project:
     """A store and what can be done with it. Nothing is opened before it is needed; safe to use from several threads."""
 
+    look_pause = 0.02
+    """Seconds between two looks at what happens."""
+    tell: Callable[[str], None] | None = None
+    """Hears, in one line, of what keeps a call waiting; None: standard error does."""
+
     def __init__(
         self,
         config: Config,
@@ -81,8 +86,22 @@ class Project:
 
     @classmethod
     def open(cls, environ: Mapping[str, str] | None = None, cwd: Path | None = None) -> Project:
-        """The project that the environment and the working directory name. Raises ConfigError."""
-        return cls(load_config(os.environ if environ is None else environ, cwd or Path.cwd()))
+        """The project that the environment and the working directory name: here, or on a server. Raises ConfigError."""
+        return cls.make(load_config(os.environ if environ is None else environ, cwd or Path.cwd()))
+
+    @classmethod
+    def open_local(cls) -> Project:
+        """The same on this machine, whatever is said of a server: for who does a server's work. Raises ConfigError."""
+        return cls(replace(load_config(os.environ, Path.cwd()), server=None))
+
+    @classmethod
+    def make(cls, config: Config, *, root_id: str | None = None) -> Project:
+        """The project of *config*: on the server that it names, else here. *root_id*: as for the class."""
+        if config.server is not None:
+            from nbflow.project.remote import RemoteProject
+
+            return RemoteProject(config)
+        return cls(config, root_id=root_id)
 
     @property
     def store(self) -> Store:
@@ -357,6 +376,23 @@ class Project:
         from nbflow.project.watching import read_events
 
         return list(read_events(self.config.home, self.store.get_run(run_id), after=after))
+
+    def read_journal(self, run: RunRecord, *, after: str | None = None) -> Iterator[Event]:
+        """:meth:`read_events` of a run that was looked at just now."""
+        from nbflow.project.watching import read_events
+
+        return read_events(self.config.home, run, after=after)
+
+    def read_hooks(self, run_id: str) -> list[dict[str, Any]]:
+        """What was recorded of the hooks that were told of a run."""
+        from nbflow.notifications.notifier import read_hook_records
+
+        return read_hook_records(self.get_attempt_folder(run_id, 1).parent)
+
+    def find_output(self, run: RunRecord) -> Path | None:
+        """The executed notebook, as a file of this machine; None where there is none, or none any more."""
+        path = Path(run.output_path) if run.output_path else None
+        return path if path is not None and path.exists() else None
 
     def watch(self, run_id: str, *, after: str | None = None) -> Iterator[Event]:
         """What happens, as it happens; ends with the STATE event of the run's terminal state."""

@@ -114,6 +114,10 @@ class RowReader:
         """The values that all rows share."""
         return self._constants
 
+    def write(self, values: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Some values in JSON form. Raises ParameterError."""
+        return self._check(values).json
+
     def read(self) -> RowFile:
         """All rows. Raises RowError with the faults of every row, UsageError where there is none."""
         file = RowFile()

@@ -39,7 +39,7 @@ def main(run_id: str) -> int:
     from nbflow.project import Project, expecting
 
     secrets = json.load(sys.stdin)
-    with Project.open() as project:
+    with Project.open_local() as project:
         dispatcher = project.start_dispatcher()
         run = project.get_run(run_id)
         try:
@@ -55,7 +55,7 @@ def work_on(backfill_id: str, owner: str) -> int:
     """Begin the rows of the backfill that waits for a worker under the name *owner*, until none is left."""
     from nbflow.project import Project
 
-    with Project.open() as project:
+    with Project.open_local() as project:
         try:
             project.backfills.adopt(backfill_id, owner)
         except ConflictError:

@@ -15,6 +15,7 @@ from nbflow.server.bodies import (
     Name,
     Options,
     Query,
+    RunId,
     Tags,
     Template,
     Text,
@@ -66,6 +67,7 @@ class BackfillRequest(Body):
     run_backwards: bool = False
     reprocess_behavior: Behavior = "none"
     skip_completed: bool = False
+    parent_id: RunId | None = None
     options: Options = Field(default_factory=Options)
 
 

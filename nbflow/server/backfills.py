@@ -26,11 +26,12 @@ from nbflow.server.backfill_bodies import (
 from nbflow.server.bodies import read, read_query
 from nbflow.server.handlers import MAX_UPLOAD, ApiHandler
 from nbflow.server.problems import Problem
-from nbflow.server.runs import find_registered
+from nbflow.server.runs import find_parent, find_registered
 from nbflow.server.values import take_values
 
 if TYPE_CHECKING:
     from nbflow.project import Project
+    from nbflow.project.backfills import Started
     from nbflow.server.service import Service
 
 PLAIN = (
@@ -75,6 +76,7 @@ def _create(service: Service, request: BackfillRequest) -> tuple[dict[str, Any],
         **_read_values(flow, request),
         **{name: getattr(request, name) for name in PLAIN if name in request.model_fields_set},
         "options": service.take_options(request.options, RunOptions()),
+        "parent": find_parent(service.project, request.parent_id),
     }
     backfills = service.project.backfills
     try:
@@ -83,8 +85,13 @@ def _create(service: Service, request: BackfillRequest) -> tuple[dict[str, Any],
         started = backfills.create(flow, **call, detach=True)
     except RowError as error:
         raise _refuse_rows(error) from None
-    told = backfill_to_json(backfills.look(started.backfill.id), message=started.message)
-    return told, HTTPStatus.CREATED
+    return _tell(service.project, started), HTTPStatus.CREATED
+
+
+def _tell(project: Project, started: Started) -> dict[str, Any]:
+    """The backfill, what the call did, and whether rows are begun because of it."""
+    told = backfill_to_json(project.backfills.look(started.backfill.id), message=started.message)
+    return {**told, "goes_on": started.goes_on}
 
 
 def _refuse_rows(error: RowError) -> Problem:
@@ -92,7 +99,7 @@ def _refuse_rows(error: RowError) -> Problem:
     errors: dict[str, str] = {}
     for fault in error.row_faults:
         errors.setdefault(fault.fault.parameter, str(fault))
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors)
+    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors, kind=RowError.__name__)
 
 
 def _find_flow(service: Service, request: BackfillRequest) -> LoadedFlow:
@@ -167,7 +174,7 @@ def _resume(project: Project, backfill_id: str, request: ResumeRequest) -> dict[
         )
     except RowError as error:
         raise _refuse_rows(error) from None
-    return backfill_to_json(project.backfills.look(started.backfill.id), message=started.message)
+    return _tell(project, started)
 
 
 class BackfillRunsHandler(ApiHandler):

@@ -194,6 +194,9 @@ Arguments = Annotated[
 ]
 
 
+RunId = Annotated[str, Field(pattern=r"^[0-9a-f]{4,32}$")]
+
+
 class Body(BaseModel):
     """A JSON object without fields that nobody knows."""
 
@@ -214,6 +217,7 @@ class Options(Body):
     retry_backoff: Annotated[float, Field(ge=1, le=1000, allow_inf_nan=False)] | None = None
     retries_on_loss: Count | None = None
     report: Literal["html"] | None = None
+    report_mode: bool | None = None
 
 
 class Cell(BaseModel):
@@ -244,7 +248,7 @@ class RunRequest(Body):
     name: Template | None = None
     tags: Tags = Field(default_factory=list)
     skip_completed: bool = False
-    parent_id: Annotated[str, Field(pattern=r"^[0-9a-f]{4,32}$")] | None = None
+    parent_id: RunId | None = None
     options: Options = Field(default_factory=Options)
 
 
@@ -267,6 +271,7 @@ class RerunRequest(Body):
     parameters: Arguments = Field(default_factory=dict)
     name: Template | None = None
     tags: Tags | None = None
+    parent_id: RunId | None = None
     options: Options | None = None
 
 
@@ -277,6 +282,13 @@ class RenameRequest(Body):
 class CancelRequest(Body):
     reason: Literal["user", "SIGINT", "SIGTERM", "SIGHUP", "parent"] = "user"
     hurry: bool = False
+
+
+class WaitingRequest(Body):
+    """Whether an attempt of a run waits for others, and holds no slot meanwhile."""
+
+    attempt: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(read_whole)]
+    waiting: bool
 
 
 class CheckRequest(Body):
@@ -357,6 +369,38 @@ Cursor = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Token = Annotated[str, Field(pattern=r"^[0-9]{1,9}\.[0-9]{1,18}$")]
 
 
+Column = Literal[
+    "id",
+    "name",
+    "state",
+    "sequence",
+    "flow",
+    "flow_version",
+    "source_path",
+    "parameters",
+    "values",
+    "results",
+    "tags",
+    "created",
+    "started",
+    "ended",
+    "attempts",
+    "failure",
+    "message",
+    "output_path",
+    "log_lines",
+    "last_line",
+    "parent_id",
+    "root_id",
+    "depth",
+    "schedule_id",
+    "scheduled_time",
+    "backfill_id",
+    "backfill_row",
+]
+"""Fields of a run that are listed by themselves."""
+
+
 class RunsQuery(Query):
     """Which runs are listed."""
 
@@ -368,11 +412,21 @@ class RunsQuery(Query):
     root_id: Name | None = None
     schedule_id: Name | None = None
     backfill_id: Name | None = None
+    sequence: Annotated[list[Annotated[int, Field(ge=0, le=10**15)]], Field(max_length=500)] = Field(
+        default_factory=list
+    )
     since: Time | None = None
     until: Time | None = None
     order: Literal["newest", "oldest"] = "newest"
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     cursor: Cursor | None = None
+
+
+class ColumnsQuery(RunsQuery):
+    """Which fields are listed, of which runs."""
+
+    field: Annotated[list[Column], Field(min_length=1, max_length=40)]
+    limit: Annotated[int, Field(ge=1, le=10_000)] = 1000
 
 
 class SchedulesQuery(Query):

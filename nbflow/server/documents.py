@@ -27,6 +27,14 @@ class RunNotebookHandler(ApiHandler):
         self.send_notebook(content, f"{run.name}.ipynb")
 
 
+class RunSourceHandler(ApiHandler):
+    """The notebook that it executes, as it was when the run was asked for."""
+
+    async def get(self, run_id: str) -> None:
+        flow = await self.call(self.project.load_run, run_id)
+        self.send_notebook(flow.notebook.content, f"{flow.label}.ipynb")
+
+
 class RunReportHandler(ApiHandler):
     """The executed notebook as a page."""
 

@@ -45,12 +45,15 @@ class Problem(Exception):
         *,
         errors: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        kind: str = "",
     ) -> None:
+        """*kind*: the name of the error of ours that it stands for."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = dict(errors or {})
         self.headers = dict(headers or {})
+        self.kind = kind
 
 
 def find_status(error: NbflowError) -> HTTPStatus:

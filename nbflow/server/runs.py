@@ -8,6 +8,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nbflow.errors import NotFoundError
 from nbflow.lifecycle import RunOptions, RunRecord, RunState
 from nbflow.notebooks import read_notebook
 from nbflow.parameters.values import MASK
@@ -16,12 +17,14 @@ from nbflow.project.loading import LoadedFlow, load_file
 from nbflow.records import attempt_to_json, run_to_json
 from nbflow.server.bodies import (
     CancelRequest,
+    ColumnsQuery,
     RenameRequest,
     RerunRequest,
     RunRequest,
     RunsQuery,
     StartRequest,
     VersionQuery,
+    WaitingRequest,
     read,
     read_query,
 )
@@ -138,7 +141,6 @@ def find_flow(service: Service, request: StartRequest, body: Mapping[str, Any]) 
 
 def find_registered(service: Service, reference: str) -> LoadedFlow:
     """``project/name`` or ``project/name@3``; never a path. Raises NotFoundError."""
-    from nbflow.errors import NotFoundError
     from nbflow.flows import is_flow_name
 
     name, _, number = reference.partition("@")
@@ -169,6 +171,7 @@ def read_filter(service: Service, query: RunsQuery) -> RunFilter:
         root_id=query.root_id,
         schedule_id=query.schedule_id,
         backfill_id=query.backfill_id,
+        sequences=tuple(query.sequence) or None,
         created_after=query.since,
         created_before=query.until,
         after_sequence=int(query.cursor) if query.cursor else None,
@@ -185,6 +188,20 @@ class RunCountsHandler(ApiHandler):
         found = await self.call(self.project.store.count_runs, wanted)
         counts = {state.value: found.get(state, 0) for state in RunState}
         self.answer({"counts": counts, "total": sum(counts.values())})
+
+
+class RunColumnsHandler(ApiHandler):
+    """Some fields of many runs, each as one list: for tables, at a fraction of what whole runs cost."""
+
+    async def get(self) -> None:
+        query = read_query(ColumnsQuery, self.read_arguments())
+        wanted = read_filter(self.service, query)
+        names = list(dict.fromkeys([*query.field, "sequence"]))
+        columns = await self.call(self.project.store.list_columns, wanted, names)
+        sequences = columns["sequence"]
+        more = len(sequences) == wanted.limit
+        told = {name: columns[name] for name in dict.fromkeys(query.field)}
+        self.answer({"columns": told, "next": str(sequences[-1]) if more else None})
 
 
 class RunHandler(ApiHandler):
@@ -222,6 +239,30 @@ class RunCancelHandler(ApiHandler):
         self.answer(run_to_json(run), HTTPStatus.ACCEPTED)
 
 
+class RunWaitingHandler(ApiHandler):
+    """Its notebook waits for the runs that it asked for here, or no longer does."""
+
+    async def post(self, run_id: str) -> None:
+        request = read(WaitingRequest, self.read_json())
+        await self.call(_set_waiting, self.project, run_id, request)
+        self.answer_nothing()
+
+
+def _set_waiting(project: Project, run_id: str, request: WaitingRequest) -> None:
+    run = project.get_run(run_id)
+    if request.attempt > run.attempts:
+        raise NotFoundError(f"run {run.id}: it has no attempt {request.attempt}")
+    project.store.set_waiting(f"{run.id}.{request.attempt}", request.waiting)
+
+
+class RunHooksHandler(ApiHandler):
+    """What was recorded of the hooks that were told of it."""
+
+    async def get(self, run_id: str) -> None:
+        run = await self.call(self.project.get_run, run_id)
+        self.answer({"hooks": await self.call(self.project.read_hooks, run.id)})
+
+
 class RunRetryHandler(ApiHandler):
     async def post(self, run_id: str) -> None:
         run = await self.call(self.project.retry, run_id)
@@ -248,7 +289,17 @@ def _rerun(
     kept = replace(before.options, output=None)
     options = None if request.options is None else service.take_options(request.options, kept)
 
+    parent = find_parent(project, request.parent_id)
+
     def make(new_id: str | None) -> RunRecord:
-        return project.rerun(before.id, values, options=options, name=request.name, tags=request.tags, new_id=new_id)
+        return project.rerun(
+            before.id,
+            values,
+            options=options,
+            name=request.name,
+            tags=request.tags,
+            parent=parent,
+            new_id=new_id,
+        )
 
     return once.make([before.id, hide_secrets(flow, body)], make)

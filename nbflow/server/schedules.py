@@ -169,7 +169,10 @@ class ScheduleHandler(ApiHandler):
 
 
 def _show(project: Project, schedule_id: str) -> dict[str, Any]:
-    return show_schedule(project, project.schedules.get(schedule_id))
+    """With why it could not run now, where it could not."""
+    schedule = project.schedules.get(schedule_id)
+    problem = project.schedules.find_problem(schedule)
+    return {**show_schedule(project, schedule), "problem": str(problem) if problem else None}
 
 
 class SchedulePauseHandler(ApiHandler):

@@ -43,7 +43,7 @@ class Service:
     """Made with the server and closed with it. Nothing is opened before it is needed."""
 
     def __init__(self, settings: Settings, log: logging.Logger) -> None:
-        config = load_config(os.environ, settings.folder)
+        config = replace(load_config(os.environ, settings.folder), server=None)
         self.settings = settings
         self.line = Line(config.home)
         self.project = Project(config, handover=self.line, confined_to=settings.folder)

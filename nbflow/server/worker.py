@@ -27,7 +27,7 @@ def main() -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     threading.Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
-    with Project.open() as project:
+    with Project.open_local() as project:
         post = Post(project.config.home)
         try:
             while not post.take():

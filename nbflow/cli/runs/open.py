@@ -23,13 +23,14 @@ def command(run_id: str, only_print: bool) -> int:
 
     with Project.open() as project:
         run = project.get_run(run_id)
-    if not run.output_path or not os.path.exists(run.output_path):
+        path = project.find_output(run)
+    if path is None:
         raise NotFoundError(
             f"run {run.id} ({run.state}) has no executed notebook"
             + (f" at {run.output_path} any more" if run.output_path else "")
         )
-    write_line(run.output_path)
+    write_line(str(path))
     lab = shutil.which("jupyter-lab")
     if lab and is_terminal(sys.stdout) and not only_print:
-        os.execv(lab, [lab, run.output_path])
+        os.execv(lab, [lab, str(path)])
     return ExitCode.OK

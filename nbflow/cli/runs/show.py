@@ -52,9 +52,7 @@ def _write_text(project: Project, run: RunRecord, attempts: list[AttemptRecord])
 
 
 def _list_failed_hooks(project: Project, run: RunRecord) -> list[tuple[str, str]]:
-    from nbflow.notifications.notifier import read_hook_records
-
-    records = read_hook_records(project.get_attempt_folder(run.id, 1).parent)
+    records = project.read_hooks(run.id)
     return [(f"{each['hook']} ({each['new']})", str(each["error"])) for each in records if each["error"]]
 
 
