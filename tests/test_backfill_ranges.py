@@ -167,7 +167,13 @@ def test_lists_are_axes_and_anything_else_is_one_value() -> None:
     constants, axes = split_axes(values)
     assert list(constants) == ["text", "number", "mapping", "none", "scalar"]
     assert {name: len(found) for name, found in axes.items()} == {
-        "list": 1, "tuple": 2, "range": 2, "iterator": 2, "array": 2, "index": 2, "series": 1
+        "list": 1,
+        "tuple": 2,
+        "range": 2,
+        "iterator": 2,
+        "array": 2,
+        "index": 2,
+        "series": 1,
     }
     for wrong in ([], {1, 2}, iter(())):
         with pytest.raises(UsageError, match="x: a"):
