@@ -18,6 +18,12 @@ from nbflow.stores.section import Section, chunks, queue_up
 from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, dispatcher, run
 from nbflow.stores.tables import attempt as table
 
+_TRIES = (
+    select(table.c.number, table.c.state, table.c.told_name)
+    .where(table.c.run_id == bindparam("of"))
+    .order_by(table.c.number)
+)
+
 
 class Attempts(Section):
     """An attempt is open while its run is ``running`` or ``cancelling``, and closes once, with the run's next state."""
@@ -39,11 +45,7 @@ class Attempts(Section):
             known = lock_run(connection, attempt.run_id)
             if known.state in TERMINAL:
                 return known
-            rows = connection.execute(
-                select(table.c.number, table.c.state, table.c.told_name)
-                .where(table.c.run_id == attempt.run_id)
-                .order_by(table.c.number)
-            ).all()
+            rows = connection.execute(_TRIES, {"of": attempt.run_id}).all()
             past = [AttemptState(row.state) for row in rows if row.number < attempt.number]
             told = next(row.told_name for row in rows if row.number == attempt.number)
             if outcome.name == told:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     and_,
+    bindparam,
     exists,
     func,
     literal_column,
@@ -33,21 +34,22 @@ _BATCH = 2000
 LAST_CHARACTER = "\U0010ffff"
 """Sorts behind every other: the end of a range of texts with one beginning."""
 
+_ONE = select(run).where(run.c.id == bindparam("run_id"))  # made once: to make it takes as long as to execute it
+
 
 class Listing(Section):
     """Reads only: it never makes a writer wait."""
 
     def get_run(self, run_id: str) -> RunRecord:
-        exact = select(run).where(run.c.id == run_id)
-        near = select(run).where(run.c.id >= run_id, run.c.id < run_id + LAST_CHARACTER).order_by(run.c.id)
         with self._database.read() as connection:
-            row = connection.execute(exact).one_or_none()
+            row = connection.execute(_ONE, {"run_id": run_id}).one_or_none()
             if row is not None:
                 return run_of(row)
             if len(run_id) < _SHORTEST_PREFIX:
                 raise NotFoundError(
                     f"run {run_id!r}: no such run; a beginning of its id needs {_SHORTEST_PREFIX} characters"
                 )
+            near = select(run).where(run.c.id >= run_id, run.c.id < run_id + LAST_CHARACTER).order_by(run.c.id)
             rows = connection.execute(near.limit(_SHOWN + 1)).all()
         if len(rows) == 1:
             return run_of(rows[0])

@@ -123,9 +123,12 @@ def _ended(before: datetime) -> tuple[ColumnElement[bool], ...]:
     return run.c.state.in_([state.value for state in TERMINAL]), run.c.ended < before
 
 
+_LOCKED = select(run).where(run.c.id == bindparam("run_id")).with_for_update()
+
+
 def lock_run(connection: Connection, run_id: str) -> RunRecord:
     """The run, which nobody else changes until the transaction ends. Raises NotFoundError."""
-    row = connection.execute(select(run).where(run.c.id == run_id).with_for_update()).one_or_none()
+    row = connection.execute(_LOCKED, {"run_id": run_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"run {run_id!r}: no such run; nbflow runs ls lists them")
     return run_of(row)
