@@ -131,6 +131,8 @@ ALIASES = {
     "jupyter_client": "nbclient",
     "jupyter_core": "nbclient",
     "traitlets": "nbclient",
+    "tornado": "jupyter_server",
+    "jinja2": "jupyter_server",
     "zmq": "ipykernel",
     "IPython": "ipykernel",
     "annotated_types": "pydantic",
