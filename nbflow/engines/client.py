@@ -8,10 +8,7 @@ first. nbclient's handling of outputs, display ids, Output widgets and widget st
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Mapping
-from contextlib import suppress
 from queue import Empty
 from typing import Any
 
@@ -24,7 +21,9 @@ from nbflow.engines.endings import describe_death, describe_error, describe_stop
 from nbflow.engines.kernel import Kernel, KernelDied
 from nbflow.engines.narrator import Narrator, strip_ansi
 from nbflow.engines.outputs import PrintedText, mask_output
+from nbflow.engines.questions import CHILDREN, HIDDEN, SET_UP
 from nbflow.engines.session import Ending, Session
+from nbflow.engines.stopping import Stop, StopWatch
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, FailureKind
 from nbflow.parameters.readback import parse_readback
@@ -34,39 +33,6 @@ FLUSH_INTERVAL = 0.05
 LOOK_AGAIN = 0.5
 IOPUB_DEADLINE = 10.0
 """Seconds that outputs may lag behind the reply to their cell."""
-_SET_UP_SOURCE = """
-import json, sys
-for stream in (sys.stdout, sys.stderr):
-    stream.flush_interval = 0.05
-session = sys.modules["IPython"].get_ipython().kernel.session
-pack = session.pack
-def pack_any(content):
-    try:
-        return pack(content)
-    except UnicodeEncodeError:
-        return json.dumps(content, default=str).encode("ascii")
-session.pack = pack_any
-"""
-SET_UP = f"exec({_SET_UP_SOURCE!r}, {{}})"
-"""ipykernel hands on what a cell prints every 0.2 s, too slow for a log that is watched; and it loses the message, with
-the end of the cell, when a lone surrogate is printed."""
-
-HIDDEN = (
-    "__import__('json').dumps({name: value for name, value in globals().items() "
-    "if name in %r and isinstance(value, str)})"
-)
-"""The values of secret parameters that the notebook gets for itself, from its environment say."""
-
-CHILDREN = "getattr(__import__('sys').modules.get('nbflow.api.session'), 'wait_for_children', bool)() and None"
-"""What a run has left to do behind its last cell, where the notebook has submitted runs."""
-
-
-class Stop(Exception):
-    """Somebody wants the execution to end: a signal, or the end of the process it belongs to."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
 
 
 class FlowClient(NotebookClient):  # type: ignore[misc]
@@ -82,7 +48,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle: dict[str, asyncio.Future[None]] = {}
         self._printed: dict[int, PrintedText] = {}
-        self._stop: asyncio.Future[str] | None = None
+        self._stop: StopWatch | None = None
         self._deadline: float | None = None
         self._answers: dict[str, Any] = {}
         self._is_set_up = False
@@ -98,8 +64,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         """Execute every cell; never raises for what the notebook does. Raises KernelError when the kernel can't start."""
         self.reset_execution_trackers()
         loop = asyncio.get_running_loop()
-        self._stop = loop.create_future()
-        signals = self._watch_for_stop(loop)
+        self._stop = watch = StopWatch(self.session.tied_descriptor)
         session = self.session
         kernel = Kernel(
             self.kernel_name or self.nb.metadata.get("kernelspec", {}).get("name") or "python3",
@@ -110,7 +75,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self.kernel = kernel
         try:
             try:
-                info = await self._or_stop(kernel.start(timeout=session.start_timeout))
+                info = await watch.or_stop(kernel.start(timeout=session.start_timeout))
             except Stop as stop:
                 session.ending = describe_stop(stop.reason)
                 return self.nb
@@ -133,7 +98,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             finally:
                 await kernel.stop(now=session.ending is None)
                 if not session.is_last:
-                    self._watch_no_more(loop, signals)
+                    watch.end()
                 self.km = self.kc = None
         return self.nb
 
@@ -320,7 +285,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         assert self.kernel is not None
         assert self._stop is not None
         death = self.kernel.death
-        await _first({reply, death, self._stop}, limit)
+        await _first({reply, death, self._stop.wanted}, limit)
         if death.done() and not reply.done():
             # Its last words may still be on their way.
             await asyncio.wait({reply}, timeout=0.2)
@@ -330,8 +295,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         if death.done():
             await asyncio.wait({idle}, timeout=0.2)
             raise KernelDied(death.result())
-        if self._stop.done():
-            raise Stop(self._stop.result())
+        if self._stop.wanted.done():
+            raise Stop(self._stop.wanted.result())
         raise TimeoutError
 
     async def _wait_for_outputs(self, message: str) -> None:
@@ -353,45 +318,6 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         await _first({reply, self.kernel.death}, self.session.grace)
         if reply.done():
             await asyncio.wait({idle}, timeout=1.0)
-
-    async def _or_stop(self, work: Any) -> Any:
-        assert self._stop is not None
-        task = asyncio.ensure_future(work)
-        await asyncio.wait({task, self._stop}, return_when=asyncio.FIRST_COMPLETED)
-        if not task.done():
-            task.cancel()
-            with suppress(asyncio.CancelledError, Exception):
-                await task
-            raise Stop(self._stop.result())
-        return task.result()
-
-    def _watch_for_stop(self, loop: asyncio.AbstractEventLoop) -> list[int]:
-        """Have signals, and the end of the process this belongs to, stop the execution; the signals watched."""
-
-        def stop(reason: str) -> None:
-            if self._stop is not None and not self._stop.done():
-                self._stop.set_result(reason)
-
-        def read_tie(descriptor: int) -> None:
-            if not os.read(descriptor, 4096):
-                loop.remove_reader(descriptor)
-                stop("owner gone")
-
-        watched: list[int] = []
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            # Outside the main thread (papermill in a running loop) signals are not ours.
-            with suppress(RuntimeError, ValueError, NotImplementedError):
-                loop.add_signal_handler(number, stop, signal.Signals(number).name)
-                watched.append(number)
-        if self.session.tied_descriptor is not None:
-            loop.add_reader(self.session.tied_descriptor, read_tie, self.session.tied_descriptor)
-        return watched
-
-    def _watch_no_more(self, loop: asyncio.AbstractEventLoop, signals: list[int]) -> None:
-        for number in signals:
-            loop.remove_signal_handler(number)
-        if self.session.tied_descriptor is not None:
-            loop.remove_reader(self.session.tied_descriptor)
 
     # -- messages -------------------------------------------------------------------------------------------------
 
