@@ -43,7 +43,7 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        return loads_exact(self.body)
+        return loads_exact(self.body) if self.body else None
 
 
 class _Lost(Exception):
