@@ -43,6 +43,9 @@ FULL_PAUSE = 0.5
 PATIENCE = 30.0
 """Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
 
+GONE = -1.0
+"""In the record of a dispatcher that left while attempts went on: no process began then."""
+
 LOOKED_AT = 50
 """How many waiting runs are looked at in one turn."""
 
@@ -367,7 +370,11 @@ class Dispatcher:
                 self._end_active()
                 self._recover()
                 self._end_active()
-            self._store.remove_dispatcher(self.id, now=datetime.now(UTC))
+            now = datetime.now(UTC)
+            self._store.remove_dispatcher(self.id, now=now)
+            if self._active:
+                # Who takes up what goes on must know where it was to begin: an attempt that had not, begins anew only then.
+                self._store.add_dispatcher(replace(self.record, process_started=GONE, heartbeat=now - self._lease))
         self._engine.close()
         os.close(self._wake_read)
         os.close(self._wake_write)
@@ -445,6 +452,7 @@ def recover(
             is_here = attempt.owner in known and known[attempt.owner].host == owner.host
             engine.adopt(ours if is_here else _started(ours, ours.pid), folder_of(ours.run_id, ours.number))
             adopted.append((ours, run))
-    for dispatcher_id in dead:
+    needed = {attempt.owner for attempt in store.list_open_attempts()}
+    for dispatcher_id in dead - needed:
         store.remove_dispatcher(dispatcher_id, now=now)
     return adopted

@@ -19,8 +19,11 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.conftest import notebook_content
-from tests.project_fixtures import wait_until
+from nbflow.lifecycle import RunState
+from nbflow.project import Project
+from nbflow.server.line import Line
+from tests.conftest import NotebookFactory, notebook_content
+from tests.project_fixtures import OpenProject, wait_until
 from tests.server_fixtures import END_STATES, TOKEN, ServerProcess, find_port, make_server
 
 pytestmark = pytest.mark.kernel
@@ -201,11 +204,35 @@ def test_kills_of_the_server_lose_no_run_and_run_none_twice(own: ServerProcess) 
     assert done.wait(120)
     asking.join()
     wait_until(lambda: own.get("runs/counts", state=sorted(END_STATES)).json["total"] == count, 240)
+    others = own.get("runs", state=sorted(END_STATES - {"completed"})).json["runs"]
+    assert [(run["state"], run["failure"], run["attempts"]) for run in others] == []
     assert own.get("runs/counts").json["counts"]["completed"] == count
     assert len(set(answered.values())) == count
     told = Counter(path.name for path in marks.iterdir())
     assert told == Counter(str(n) for n in range(count))
     assert {path.read_text() for path in marks.iterdir()} == {"x"}
+
+
+def test_a_clean_stop_loses_no_run_that_was_about_to_begin(
+    open_project: OpenProject, make_notebook: NotebookFactory
+) -> None:
+    project = open_project(grace=1, lease=60)
+    submitting = Project(project.config, handover=Line(project.config.home))
+    flow = project.load(make_notebook(["print(1)"]))
+    with submitting:
+        for pause in (0.0, 0.02, 0.05, 0.1, 0.2):
+            run = submitting.submit(flow, {})
+            leaving = project.serve()
+            leaving.start()
+            wait_until(lambda: project.store.list_open_attempts(), 30)
+            time.sleep(pause)  # the moment is what is tried
+            leaving.close()
+            coming = project.serve()
+            coming.start()
+            try:
+                assert project.wait(run.id, timeout=60).state is RunState.COMPLETED
+            finally:
+                coming.close()
 
 
 def test_every_client_of_many_gets_every_line(served: ServerProcess) -> None:

@@ -158,10 +158,13 @@ class LocalEngine:
         outcome = None
         if followed.end is not None:
             outcome = _to_outcome(followed)
+        elif not alive and followed.is_claimed and not followed.offset:
+            # Its owner may have died before the runner began; one that is yet to begin must not, and one that began
+            # in this moment is judged by the next look.
+            outcome = _NOT_STARTED if forestall(followed.folder) else None
+            followed.is_claimed = False
         elif not alive:
-            # Its owner may have died before the runner began; and one that is yet to begin must not.
-            unbegun = followed.is_claimed and not followed.offset and forestall(followed.folder)
-            outcome = _NOT_STARTED if unbegun else _to_loss(followed)
+            outcome = _to_loss(followed)
         return Report(
             attempt_id=followed.attempt_id,
             started=followed.started,
