@@ -284,6 +284,9 @@ def test_the_python_calls_work_as_if_they_were_here(elsewhere: ServerProcess) ->
     assert [each.id for each in nbflow.runs(tag="remote")] == [run.id]
     assert nbflow.runs(tag="remote").to_frame()["double"].tolist() == [2]
     assert run.hooks == []
+    flow.max_runs = 3
+    assert (flow.max_runs, elsewhere.get("limits").json["limits"]) == (3, {"community/report": 3})
+    flow.max_runs = None
     run.rename("another")
     assert elsewhere.get(f"runs/{run.id}").json["name"] == "another"
     with pytest.raises(nbflow.RunFailed, match="ValueError"):
@@ -319,6 +322,18 @@ def test_a_parent_on_the_server_makes_its_children_through_it(elsewhere: ServerP
     assert run.results["children"] == [2, 4]
     assert [child.flow for child in run.children] == ["community/report"] * 2
     assert all(child.parent is not None and child.parent.id == run.id for child in run.children)
+
+
+@pytest.mark.kernel
+def test_the_panel_runs_and_shows_a_flow_of_the_server(elsewhere: ServerProcess, tmp_path: Path) -> None:
+    panel = nbflow.panel("community/report", x=1)
+    panel.submit()
+    run = panel.wait(60)
+    assert run is not None
+    assert run.results == {"double": 2}
+    assert str(tmp_path / "cache") in panel._view.notebook.value
+    assert "line 0" in panel._read_log(run.id)
+    panel.close()
 
 
 # -- a connection that is lost ----------------------------------------------------------------------------------------

@@ -291,6 +291,13 @@ class WaitingRequest(Body):
     waiting: bool
 
 
+class LimitRequest(Body):
+    """How many runs of a flow may go on at once; null lifts the limit."""
+
+    flow: Text
+    limit: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(read_whole)] | None
+
+
 class CheckRequest(Body):
     parameters: Arguments = Field(default_factory=dict)
 

@@ -16,6 +16,7 @@ from nbflow.records import finding_to_json, flow_to_json, parameter_to_json
 from nbflow.server.bodies import (
     CheckRequest,
     FlowsQuery,
+    LimitRequest,
     NotebookBody,
     PathQuery,
     RegisterRequest,
@@ -182,6 +183,19 @@ class FlowCheckHandler(ApiHandler):
 
 def _check(loaded: LoadedFlow, request: CheckRequest) -> dict[str, Any]:
     return dict(loaded.declaration.validate(take_values(loaded, request.parameters)).json)
+
+
+class LimitsHandler(ApiHandler):
+    """How many runs of a flow may go on at once, by its name, where that is limited."""
+
+    async def get(self) -> None:
+        self.answer({"limits": await self.call(self.project.list_flow_limits)})
+
+    async def put(self) -> None:
+        request = read(LimitRequest, self.read_json())
+        flow = await self.call(load_version, self.project, request.flow, None)
+        await self.call(self.project.set_flow_limit, flow.reference, request.limit)
+        self.answer({"limits": await self.call(self.project.list_flow_limits)})
 
 
 class NotebookHandler(ApiHandler):

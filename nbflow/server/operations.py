@@ -93,6 +93,8 @@ OPERATIONS: tuple[Operation, ...] = (
         answers=RUN_ANSWERS,
         headers=IDEMPOTENCY,
     ),
+    _op("get", "/limits", "How many runs of flows may go on at once", "Limits"),
+    _op("put", "/limits", "Limit the runs of a flow", "Limits", body=bodies.LimitRequest),
     _op("get", "/notebooks", "A notebook below the server's folder", "Notebook", query=bodies.PathQuery),
     _op("get", "/runs", "Runs, newest first", "Runs", query=bodies.RunsQuery),
     _op(

@@ -26,6 +26,7 @@ API: tuple[tuple[str, type[ApiHandler]], ...] = (
     (rf"{FLOW}/notebook", flows.FlowNotebookHandler),
     (rf"{FLOW}/validate", flows.FlowCheckHandler),
     (rf"{FLOW}/runs", runs.FlowRunsHandler),
+    (r"limits", flows.LimitsHandler),
     (r"notebooks", flows.NotebookHandler),
     (r"runs", runs.RunsHandler),
     (r"runs/counts", runs.RunCountsHandler),

@@ -205,6 +205,7 @@ SHAPES: Mapping[str, Shape] = {
         {"flow": TEXT, "path": TEXT, "notebook_hash": TEXT, "schema": FREE, "parameters": {"type": "array"}}
     ),
     "Schema": FREE,
+    "Limits": record({"limits": {"type": "object", "additionalProperties": WHOLE}}),
     "Checked": record({"parameters": FREE}),
     "Run": record(RUN),
     "RunDetail": record({**RUN, "tries": {"type": "array", "items": record(ATTEMPT)}}),

@@ -46,7 +46,7 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
             flow.declaration, folder=flow.path.parent, key=self.model_id[:8], changed=self._show_check
         )
         self._build_buttons()
-        self._view = RunView(self._read_log, self._copy_notebook)
+        self._view = RunView(self._read_log, self._find_notebook, self._copy_notebook)
         self._history = History(flow.project, flow.reference, use=self._use, again=self._run_again, look=self._look)
         first = W.VBox([self._form.widget, self._buttons, self._code, self._view.widget])
         self._backfill = BackfillView(lambda: self._flow, lambda: self._form.form.to_values())
@@ -253,13 +253,17 @@ class Panel(W.VBox):  # type: ignore[misc, unused-ignore]
     def _read_log(self, run_id: str) -> str:
         return str(Run(self._flow.project.get_run(run_id), self._flow.project).logs())
 
+    def _find_notebook(self, run: RunRecord) -> Path | None:
+        return self._flow.project.find_output(run)
+
     def _copy_notebook(self, run: RunRecord) -> Path:
-        """Beside the flow's own file, under the run's name; never over another file."""
+        """Beside the flow's own file, or here where that is elsewhere, under the run's name; never over another file."""
         from nbflow.notebooks import write_atomically
 
-        source = Path(run.output_path or "")
-        target = self._flow.path.parent / f"{self._flow.path.stem}-{run.id[:8]}.ipynb"
-        if not target.exists():
+        folder = self._flow.path.parent if self._flow.path.parent.is_dir() else Path.cwd()
+        target = folder / f"{self._flow.path.stem}-{run.id[:8]}.ipynb"
+        source = self._find_notebook(run)
+        if source is not None and not target.exists():
             write_atomically(target, [source.read_bytes()])
         return target
 

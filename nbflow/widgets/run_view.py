@@ -18,12 +18,19 @@ from nbflow.widgets.preview import show_preview
 
 
 class RunView:
-    """Draws one run after the other. *read_log* gives the whole log of a run by its id."""
+    """Draws one run after the other."""
 
-    def __init__(self, read_log: Callable[[str], str], copy_notebook: Callable[[RunRecord], Path]) -> None:
+    def __init__(
+        self,
+        read_log: Callable[[str], str],
+        find_notebook: Callable[[RunRecord], Path | None],
+        copy_notebook: Callable[[RunRecord], Path],
+    ) -> None:
+        """*read_log* gives the whole log of a run by its id, *find_notebook* its executed notebook as a file here."""
         self._lock = threading.RLock()
         self._run: RunRecord | None = None
         self._read_log = read_log
+        self._find_notebook = find_notebook
         self._copy_notebook = copy_notebook
         self._progress = report.Progress()
         self.state = _html("nbflow-state-line")
@@ -68,9 +75,9 @@ class RunView:
 
     def _end(self, run: RunRecord) -> None:
         _set(self.error, report.show_error(run))
-        if run.output_path is None or not Path(run.output_path).exists():
+        path = self._find_notebook(run)
+        if path is None:
             return
-        path = Path(run.output_path)
         link = find_link(path)
         _set(self.notebook, show_notebook(path, link))
         self.copy.layout.display = "none" if link else ""

@@ -105,6 +105,13 @@ class RemoteProject(Project):
     def remove_flow(self, project: str, name: str) -> None:
         self.connection.ask("DELETE", f"flows/{quote(project)}/{quote(name)}")
 
+    def list_flow_limits(self) -> dict[str, int]:
+        limits: dict[str, int] = self.connection.get("limits")["limits"]
+        return limits
+
+    def set_flow_limit(self, flow: str, limit: int | None) -> None:
+        self.connection.ask("PUT", "limits", body={"flow": flow, "limit": limit})
+
     # -- runs -----------------------------------------------------------------------------------------------------
 
     def submit(
