@@ -285,6 +285,7 @@ class Outcome:
     """When, on the attempt's own word: it may have ended long before anybody looked. None: now."""
 
 
+LONGEST_DELAY = 30 * 86400.0
 HELD = "schedule:"
 
 
@@ -304,6 +305,14 @@ def lane_of(backfill_id: str) -> str:
 def new_run_id() -> str:
     """Sixteen hexadecimal digits; any unique beginning of it names the run."""
     return secrets.token_hex(8)
+
+
+def find_retry_delay(options: RunOptions, tries: int) -> float:
+    """Seconds between the end of an attempt, the *tries*-th that counts, and the next one; a month at the most."""
+    try:
+        return min(options.retry_delay * options.retry_backoff ** max(tries - 1, 0), LONGEST_DELAY)
+    except OverflowError:
+        return LONGEST_DELAY
 
 
 def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: datetime) -> RunRecord:
@@ -331,7 +340,7 @@ def decide(run: RunRecord, past: Sequence[AttemptState], outcome: Outcome, now: 
         return replace(closed, state=state, ended=outcome.ended or now, message=text, not_before=None)
 
     def again(tries: int) -> RunRecord:
-        wait = run.options.retry_delay * run.options.retry_backoff ** max(tries - 1, 0)
+        wait = find_retry_delay(run.options, tries)
         return replace(closed, state=RunState.SCHEDULED, not_before=now + timedelta(seconds=wait))
 
     match outcome.state:

@@ -16,6 +16,7 @@ from nbflow.lifecycle import (
     RunRecord,
     RunState,
     decide,
+    find_retry_delay,
     find_template_fields,
     identity,
 )
@@ -127,3 +128,9 @@ def test_a_run_ended_when_its_attempt_says_so() -> None:
     ended = decide(RUN, [], Outcome(state=AttemptState.SUCCEEDED, ended=NOW - timedelta(hours=1)), NOW)
     assert ended.ended == NOW - timedelta(hours=1)
     assert decide(RUN, [], Outcome(state=AttemptState.LOST), NOW).ended == NOW
+
+
+def test_the_wait_before_a_retry_grows_up_to_a_month() -> None:
+    options = RunOptions(retry_delay=5, retry_backoff=2)
+    assert [find_retry_delay(options, tries) for tries in (1, 2, 3)] == [5, 10, 20]
+    assert find_retry_delay(RunOptions(retry_delay=1, retry_backoff=1000), 900) == 30 * 86400
