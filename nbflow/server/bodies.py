@@ -291,13 +291,6 @@ class WaitingRequest(Body):
     waiting: bool
 
 
-class LimitRequest(Body):
-    """How many runs of a flow may go on at once; null lifts the limit."""
-
-    flow: Text
-    limit: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(read_whole)] | None
-
-
 class CheckRequest(Body):
     parameters: Arguments = Field(default_factory=dict)
 
@@ -346,6 +339,14 @@ class ScheduleRequest(ScheduleChange):
 
 PROJECT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$"
 FlowName = Annotated[str, Field(pattern=PROJECT_PATTERN)]
+FullName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}/[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+
+
+class LimitRequest(Body):
+    """How many runs of a flow may go on at once; null lifts the limit."""
+
+    flow: FullName
+    limit: Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(read_whole)] | None
 
 
 class RegisterRequest(Body):
