@@ -34,7 +34,9 @@ def test_no_generated_or_large_file_is_tracked() -> None:
         assert (ROOT / path).stat().st_size < 300_000, path
 
 
-@pytest.mark.parametrize("noun", ["flow", "parameter", "run", "event", "engine", "schedule", "backfill", "store"], ids=str)
+@pytest.mark.parametrize(
+    "noun", ["flow", "parameter", "run", "event", "engine", "schedule", "backfill", "store"], ids=str
+)
 def test_every_word_of_the_design_is_a_module_or_a_class(noun: str) -> None:
     names = {path.stem for path in MODULES} | {path.name for path in PACKAGE.iterdir() if path.is_dir()}
     classes = set()

@@ -38,6 +38,7 @@ def find_inside(root: Path, path: str, what: str) -> Path:
     """*path*, taken from *root*, when it is neither outside of it nor hidden, links followed. Raises UsageError."""
     folder = os.path.realpath(root)
     target = os.path.abspath(os.path.join(root, path))
+    # The root may itself be reached through a link: both of its names are good.
     steps = [Path(os.path.abspath(root)), Path(folder)]
     real = Path(os.path.realpath(target)) if "\x00" not in path else Path(os.sep)
     inside = [step for step in steps if Path(target).is_relative_to(step)]

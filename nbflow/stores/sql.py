@@ -26,7 +26,9 @@ from nbflow.stores.schema import prepare
 _FORMS = "give sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
 
-class SqlStore(Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Schedules, Backfills, Pairs):
+class SqlStore(
+    Notebooks, Flows, Listing, Runs, Cancelling, Claiming, Attempts, Dispatchers, Schedules, Backfills, Pairs
+):
     """The ``Store`` port on SQLAlchemy Core. May be shared by threads, and used by the child of a fork."""
 
     def __init__(self, database: Database) -> None:
