@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,17 @@ def notebook_content(
         "nbformat": 4,
         "nbformat_minor": 5,
     }
+
+
+@pytest.fixture
+def jp_asyncio_loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Of pytest-jupyter, which has one around every test and would close it: the browser's runs on, beside its tests."""
+    from jupyter_core.utils import ensure_event_loop
+
+    loop = ensure_event_loop(prefer_selector_loop=True)
+    yield loop
+    if not loop.is_running():
+        loop.close()
 
 
 @pytest.fixture
