@@ -123,7 +123,9 @@ def test_a_stop_ends_the_worker_but_no_run_and_a_start_takes_up_everything(own: 
     own.start().wait_for_worker()
     runs = [own.post("runs", {"path": "lines.ipynb"}).json["id"] for _ in range(3)]
     # Until both that have a slot have begun: one that was only claimed is begun anew, which is a second attempt.
-    wait_until(lambda: sum(bool(own.get(f"runs/{run_id}/logs", format="json").json["lines"]) for run_id in runs) == 2, 60)
+    wait_until(
+        lambda: sum(bool(own.get(f"runs/{run_id}/logs", format="json").json["lines"]) for run_id in runs) == 2, 60
+    )
     worker = psutil.Process(own.get("health").json["worker"]["pid"])
     own.stop()
     assert not worker.is_running()
