@@ -75,13 +75,14 @@ class CuttingProxy:
             self._open += [client, server]
             request = client.recv(65536)
             server.sendall(request)
+            threading.Thread(target=_pump, args=(client, server), daemon=True).start()  # its body may come later
             if self.swallow_next and request.startswith(self.swallow_next):
                 self.swallow_next = None
                 while not server.recv(65536):  # the server has done it
                     pass
                 self.swallowed += 1
+                client.shutdown(socket.SHUT_RDWR)  # closing is not enough while the other thread reads from it
                 return
-            threading.Thread(target=_pump, args=(client, server), daemon=True).start()
             _pump(server, client)
 
     def cut(self) -> None:
@@ -349,15 +350,15 @@ def proxy(server: ServerProcess) -> Iterator[CuttingProxy]:
 @pytest.mark.kernel
 def test_a_run_asked_for_twice_is_one(proxy: CuttingProxy, elsewhere: ServerProcess, monkeypatch: Any) -> None:
     monkeypatch.setenv("NBFLOW_API_URL", f"http://127.0.0.1:{proxy.port}")
-    flow = nbflow.flow("community/report").options(tags="twice")
+    flow = nbflow.flow("community/report").options(tags=(tag := f"twice-{proxy.port}"))
     proxy.swallow_next = b"POST /nbflow/api/runs"
     run = flow.submit(x=0)
     assert proxy.swallowed == 1
-    assert [each.id for each in nbflow.runs(tag="twice")] == [run.id]
+    assert [each.id for each in nbflow.runs(tag=tag)] == [run.id]
     proxy.swallow_next = b"POST /nbflow/api/schedules"
     with pytest.raises(StoreError, match="may have been done"):
-        flow.schedule(every="1d", name="once")
-    (made,) = [each for each in nbflow.schedules("community/report") if each.name == "once"]
+        flow.schedule(every="1d", name=tag)
+    (made,) = [each for each in nbflow.schedules("community/report") if each.name == tag]
     made.remove()
     run.wait()
 
