@@ -196,3 +196,16 @@ def write_end(project: Project, snapshot: Snapshot, *, began: datetime | None = 
     hint = suggest(snapshot)
     if hint:
         write_line(hint, error=error)
+
+
+def write_outcome(snapshot: Snapshot, *, as_json: bool) -> None:
+    """What became of a backfill that was held back, let go on or ended, and what may be done next."""
+    if as_json:
+        from nbflow.records import backfill_to_json
+
+        write_json(backfill_to_json(snapshot))
+        return
+    write_line(f"{snapshot.backfill.id}  {show_state(snapshot)}  {describe_counts(snapshot)}")
+    hint = suggest(snapshot)
+    if hint:
+        write_line(hint, error=True)
