@@ -1,6 +1,7 @@
 """A real Chromium, a page of its own for each test, and what a failed test leaves to look at.
 
-Browser tests run last: Playwright leaves an event loop in the main thread, in which nothing else could start one.
+While a browser is open, Playwright's event loop runs in the main thread, in which nothing else could start one: the
+tests in a browser are the last of their file, and the browser is closed with the file.
 """
 
 from __future__ import annotations
@@ -71,9 +72,9 @@ def leave_out(missing: str) -> Any:
     pytest.skip(message)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The one Chromium of a test session; no request of its pages leaves this machine."""
+    """The one Chromium of a test file; no request of its pages leaves this machine."""
     executable = find_chromium()
     try:
         from playwright.sync_api import expect, sync_playwright
