@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nbflow.backfilling import BackfillRecord, Snapshot, derive_state
-from nbflow.dispatcher import is_alive
+from nbflow.dispatcher.process import is_alive
 from nbflow.errors import ConflictError
 from nbflow.lifecycle import ACTIVE, WAITING, DispatcherRecord, RunRecord, RunState, lane_of
 from nbflow.ports import RunFilter, Store

@@ -336,7 +336,7 @@ class Project:
         """The dispatcher that stands for this process in the store; it dispatches nothing where there is a handover."""
         if self.handover is None:
             return self.start_dispatcher().id
-        from nbflow.dispatcher import describe_process
+        from nbflow.dispatcher.process import describe_process
 
         with self._lock:
             if self._recorder is None:

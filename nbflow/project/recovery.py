@@ -10,7 +10,8 @@ from functools import partial
 from pathlib import Path
 
 from nbflow.config import Config
-from nbflow.dispatcher import describe_process, finish, is_alive, recover
+from nbflow.dispatcher.attempts import finish, recover
+from nbflow.dispatcher.process import describe_process, is_alive
 from nbflow.engines.journal import get_attempt_folder
 from nbflow.engines.local import LocalEngine
 from nbflow.errors import NbflowError

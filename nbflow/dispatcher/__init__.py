@@ -1,36 +1,24 @@
 """The dispatcher: claims waiting runs, hands them to the engine, and brings every attempt to its end.
 
 Any number may live at once, in one process or in many. What one leaves behind when it dies, another one (or the next
-process that opens the store) adopts and ends truthfully: see :func:`recover`.
+process that opens the store) adopts and ends truthfully: see :func:`nbflow.dispatcher.attempts.recover`.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-import secrets
-import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
+from nbflow.dispatcher.attempts import FolderOf, finish, mark_started, recover
+from nbflow.dispatcher.process import GONE, describe_process
 from nbflow.errors import NbflowError, NotFoundError, StoreError
-from nbflow.lifecycle import (
-    LANE,
-    WAITING,
-    AttemptRecord,
-    AttemptState,
-    DispatcherRecord,
-    Failure,
-    FailureKind,
-    Outcome,
-    RunRecord,
-    RunState,
-)
+from nbflow.lifecycle import AttemptRecord, AttemptState, Failure, FailureKind, Outcome, RunRecord, RunState
 from nbflow.ports import Engine, Launch, Progress, Report, RunFilter, Store
 
 ACTIVE_PAUSE = 0.05
@@ -43,45 +31,11 @@ FULL_PAUSE = 0.5
 PATIENCE = 30.0
 """Seconds that a store or an engine which fails is tried again before the dispatcher gives up."""
 
-GONE = -1.0
-"""In the record of a dispatcher that left while attempts went on: no process began then."""
-
 LOOKED_AT = 50
 """How many waiting runs are looked at in one turn."""
 
-FolderOf = Callable[[str, int], Path]
 FindSecrets = Callable[[RunRecord], Mapping[str, str]]
 Tell = Callable[[RunRecord, RunState | None], None]
-
-
-def describe_process(*, serves_all: bool, now: datetime) -> DispatcherRecord:
-    """This process as a dispatcher."""
-    return DispatcherRecord(
-        id=secrets.token_hex(6),
-        host=socket.gethostname(),
-        pid=os.getpid(),
-        process_started=read_process_start(os.getpid()) or 0.0,
-        started=now,
-        heartbeat=now,
-        serves_all=serves_all,
-    )
-
-
-def read_process_start(pid: int) -> float | None:
-    """When the process began, in its host's clock ticks; None where there is none (or only its zombie), or no ``/proc``."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            fields = file.read().rpartition(b")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in (b"Z", b"X") else float(fields[19])
-
-
-def is_alive(dispatcher: DispatcherRecord, *, lease: float, now: datetime) -> bool:
-    """Whether the process lives: asked of its own host's process table, else judged by its heartbeat."""
-    if dispatcher.host == socket.gethostname() and os.path.isdir("/proc/self"):
-        return read_process_start(dispatcher.pid) == dispatcher.process_started
-    return now - dispatcher.heartbeat < timedelta(seconds=lease)
 
 
 class Dispatcher:
@@ -299,7 +253,7 @@ class Dispatcher:
         if report.started and attempt.state is AttemptState.CLAIMED:
             if not self._store.start_attempt(attempt, pid=report.pid, now=now) and report.outcome is None:
                 self._engine.kill(attempt.id, grace=0.0)
-            self._active[attempt.id] = attempt = _started(attempt, report.pid)
+            self._active[attempt.id] = attempt = mark_started(attempt, report.pid)
 
     def _settle_outcomes(self) -> None:
         """The engine tells an outcome once: it is kept until the store has it."""
@@ -395,64 +349,3 @@ class Dispatcher:
                 self._take(report)
             self._settle_outcomes()
             self._engine.wait(ACTIVE_PAUSE, wake=self._wake_read)
-
-
-def _started(attempt: AttemptRecord, pid: int | None) -> AttemptRecord:
-    return replace(attempt, state=AttemptState.STARTED, pid=pid)
-
-
-def finish(store: Store, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
-    """Bring the end of an attempt into the store. A run that would be tried again by a process that is gone ends too."""
-    run = store.finish_attempt(attempt, outcome, now=now)
-    if run is None or run.state not in WAITING or run.tied_to is None or run.tied_to.startswith(LANE):
-        return run
-    if all(dispatcher.id != run.tied_to for dispatcher in store.list_dispatchers()):
-        store.remove_dispatcher(run.tied_to, now=now)
-        return store.get_run(run.id)
-    return run
-
-
-def _is_detached(attempt: AttemptRecord, run: RunRecord, owner: DispatcherRecord | None) -> bool:
-    """Whether the attempt goes on without its owner: one at a backfill's row does where a server began it."""
-    if run.tied_to is None or not run.tied_to.startswith(LANE):
-        return run.tied_to is None
-    return owner is None or owner.serves_all
-
-
-def recover(
-    store: Store,
-    engine: Engine,
-    *,
-    folder_of: FolderOf,
-    owner: DispatcherRecord,
-    lease: timedelta,
-    now: datetime,
-    is_passing: bool = False,
-) -> list[tuple[AttemptRecord, RunRecord]]:
-    """Adopt the attempts whose owner is dead; they are *owner*'s now, and *engine* will tell their fate.
-
-    Those of runs tied to nobody go on without an owner: they are taken up by one that serves all, or by one that only
-    looks whether they have ended (*is_passing*). One that stays also adopts from an owner that lives and let its lease
-    expire (stopped, or swapped out). An expired lease alone ends nothing: the attempt is asked first.
-    """
-    known = {dispatcher.id: dispatcher for dispatcher in store.list_dispatchers()}
-    others = [record for record in known.values() if record.id != owner.id]
-    dead = {record.id for record in others if not is_alive(record, lease=lease.total_seconds(), now=now)}
-    adopted = []
-    for attempt in store.list_open_attempts():
-        is_silent = not is_passing and attempt.lease < now
-        if attempt.owner == owner.id or (attempt.owner in known and attempt.owner not in dead and not is_silent):
-            continue
-        run = store.get_run(attempt.run_id)
-        if _is_detached(attempt, run, known.get(attempt.owner)) and not (owner.serves_all or is_passing):
-            continue
-        ours = store.adopt(attempt, owner=owner.id, lease=now + lease, now=now)
-        if ours is not None:
-            # Whether an attempt of another host has begun can't be seen in the folders of this one.
-            is_here = attempt.owner in known and known[attempt.owner].host == owner.host
-            engine.adopt(ours if is_here else _started(ours, ours.pid), folder_of(ours.run_id, ours.number))
-            adopted.append((ours, run))
-    needed = {attempt.owner for attempt in store.list_open_attempts()}
-    for dispatcher_id in dead - needed:
-        store.remove_dispatcher(dispatcher_id, now=now)
-    return adopted
