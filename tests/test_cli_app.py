@@ -27,6 +27,7 @@ def test_the_server_opens_at_the_form_of_the_notebook(started: list[list[str]], 
     assert main(["app", "monthly reports/sales.ipynb", "--no-browser", "--", "--ServerApp.ip=::1"]) == ExitCode.OK
     [argv] = started
     assert "--NbflowServer.default_url=/nbflow/app/monthly%20reports/sales.ipynb" in argv
+    assert "--NbflowServer.only=monthly reports/sales.ipynb" in argv
     assert "--ServerApp.ip=::1" in argv
     assert not any("root_dir" in word for word in argv)
 
@@ -46,6 +47,7 @@ def test_a_registered_flow_is_named_by_its_project(started: list[list[str]], mak
     main(["register", str(make_notebook(name="sales.ipynb")), "--project", "eu"])
     assert main(["app", "eu/sales"]) == ExitCode.OK
     assert "--NbflowServer.default_url=/nbflow/app/eu/sales" in started[0]
+    assert "--NbflowServer.only=eu/sales" in started[0]
 
 
 def test_a_notebook_that_is_not_there_starts_nothing(

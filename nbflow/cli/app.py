@@ -17,8 +17,8 @@ Examples:
   nbflow app sales/report --port 8899 --no-browser
 
 \b
-The address that it prints holds a token: who has it may run what this server serves. Notebooks are executed in the
-folder that the app is started in. What follows -- is configuration of Jupyter Server, as for nbflow server.
+The address that it prints holds a token: who has it may run this one flow, and watch and cancel its runs; nothing else
+is reached with it. The notebook is executed in the folder that the app is started in. What follows -- is configuration of Jupyter Server, as for nbflow server.
 """
 
 
@@ -31,7 +31,7 @@ folder that the app is started in. What follows -- is configuration of Jupyter S
 def command(flow: str, port: int | None, no_browser: bool, base_url: str | None, config: tuple[str, ...]) -> int:
     """Serve a notebook, or a registered flow, as an app: its form, and what its runs come to."""
     place, folder = _find_place(flow)
-    settings = [*config, f"--NbflowServer.default_url=/nbflow/app/{quote(place)}"]
+    settings = [*config, f"--NbflowServer.default_url=/nbflow/app/{quote(place)}", f"--NbflowServer.only={place}"]
     if folder is not None:
         settings.append(f"--ServerApp.root_dir={folder}")
     start_server("nbflow app", settings, port=port, no_browser=no_browser, base_url=base_url)

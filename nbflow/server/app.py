@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
+from jupyter_server.auth.identity import PasswordIdentityProvider
 from jupyter_server.extension.application import ExtensionApp
 from traitlets import Bool, Unicode
 
 from nbflow.server.routes import list_routes
+from nbflow.server.scope import AppScope, list_gates
 from nbflow.server.service import Service, Settings
 
 
@@ -31,6 +34,12 @@ class NbflowServer(ExtensionApp):
         "", help="The folder below which notebooks, outputs and working directories lie; the server's root by default."
     ).tag(config=True)
 
+    only = Unicode(
+        "",
+        help="The one flow, project/name or the path of a notebook below the folder, that is served as an app: "
+        "whoever has the token of such a server reaches its form and its runs, and nothing else.",
+    ).tag(config=True)
+
     static_paths = [str(Path(__file__).parent / "static")]  # noqa: RUF012 - as its parent has it
 
     # As for `nbflow run`, which executes the same notebooks for whoever calls it.
@@ -45,12 +54,25 @@ class NbflowServer(ExtensionApp):
         """Make what the handlers work with."""
         assert self.serverapp is not None
         folder = Path(self.folder or self.serverapp.root_dir).absolute()
-        self.service = Service(Settings(folder=folder, works=self.works), self.log)
+        scope = AppScope(reference=self.only, base_url=self.serverapp.base_url, folder=folder) if self.only else None
+        self.service = Service(Settings(folder=folder, works=self.works, scope=scope), self.log)
         self.settings["nbflow_service"] = self.service
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(list_routes())
+        if self.service.settings.scope is not None:
+            self._close_rest(self.service.settings.scope)
         self.service.start()
+
+    def _close_rest(self, scope: AppScope) -> None:
+        assert self.serverapp is not None
+        self.serverapp.web_app.default_router.rules[:0] = list_gates(scope)
+        # The user's other servers sign their sessions with the same key, and the host that a client names is all that
+        # tells whose session it is.
+        self.serverapp.web_app.settings["cookie_secret"] = os.urandom(32)
+        identity = self.serverapp.identity_provider
+        if isinstance(identity, PasswordIdentityProvider):
+            identity.allow_password_change = False  # it would be that of the user's other servers
 
     async def stop_extension(self) -> None:
         """Called when the server stops."""

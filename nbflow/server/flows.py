@@ -177,12 +177,13 @@ class FlowCheckHandler(ApiHandler):
         query = read_query(VersionQuery, self.read_arguments())
         request = read(CheckRequest, self.read_json(optional=True))
         loaded = await self.call(load_version, self.project, f"{project}/{name}", query.version)
-        values = await self.call(_check, loaded, request)
+        refers = self.service.settings.scope is None
+        values = await self.call(_check, loaded, request, refers)
         self.answer({"parameters": values})
 
 
-def _check(loaded: LoadedFlow, request: CheckRequest) -> dict[str, Any]:
-    return dict(loaded.declaration.validate(take_values(loaded, request.parameters)).json)
+def _check(loaded: LoadedFlow, request: CheckRequest, refers: bool) -> dict[str, Any]:
+    return dict(loaded.declaration.validate(take_values(loaded, request.parameters, refers=refers)).json)
 
 
 class LimitsHandler(ApiHandler):

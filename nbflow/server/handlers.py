@@ -13,7 +13,7 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
-from nbflow.errors import NbflowError
+from nbflow.errors import NbflowError, NotFoundError
 from nbflow.parameters.values import dumps_strict
 from nbflow.server.bodies import parse_json
 from nbflow.server.problems import CONTENT_TYPE, Problem, describe, to_problem
@@ -112,6 +112,18 @@ class ApiHandler(NbflowHandler, APIHandler):
         await self.authorize()
         if self.request.method not in self.find_methods():
             raise HTTPError(405)
+        await self._check_scope()
+
+    async def _check_scope(self) -> None:
+        """Refuse what belongs to another flow than the one that this server is the app of. Raises NotFoundError."""
+        scope = self.service.settings.scope
+        if scope is None:
+            return
+        if self.get_query_arguments("version"):
+            raise NotFoundError("the app runs the newest version of its flow only")
+        run_id = scope.find_run(self.request.path)
+        if run_id is not None and not scope.owns(await self.call(self.project.get_run, run_id)):
+            raise NotFoundError(f"run {run_id}: the app has made no such run")
 
     def check_xsrf_cookie(self) -> None:
         """Who is not known is told to log in, rather than that a cookie is missing."""

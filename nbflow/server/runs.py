@@ -48,6 +48,12 @@ class StartingHandler(ApiHandler):
         """Raises Problem for a key that is none."""
         return Once(self.project, self.request.headers.get("Idempotency-Key"))
 
+    def check_scope(self, request: RunRequest) -> None:
+        """Raises Problem where the server is an app, whose form could not ask for this."""
+        scope = self.service.settings.scope
+        if scope is not None:
+            scope.check(request)
+
     def answer_run(self, run: RunRecord, *, replayed: bool) -> None:
         made = not replayed and run.state is not RunState.SKIPPED
         headers = {"Location": self.make_url(f"runs/{run.id}")}
@@ -75,7 +81,7 @@ def submit(service: Service, flow: LoadedFlow, request: RunRequest, run_id: str 
     """Record the run. Raises as ``Project.submit`` does."""
     return service.project.submit(
         flow,
-        take_values(flow, request.parameters),
+        take_values(flow, request.parameters, refers=service.settings.scope is None),
         service.take_options(request.options, RunOptions()),
         name=request.name,
         tags=request.tags,
@@ -101,6 +107,7 @@ class FlowRunsHandler(StartingHandler):
         query = read_query(VersionQuery, self.read_arguments())
         body = self.read_json(optional=True)
         request = read(RunRequest, body)
+        self.check_scope(request)
         flow = await self.call(load_version, self.project, f"{project}/{name}", query.version)
         run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)
@@ -120,6 +127,7 @@ class RunsHandler(StartingHandler):
     async def post(self) -> None:
         body = self.read_json()
         request = read(StartRequest, body)
+        self.check_scope(request)
         flow = await self.call(find_flow, self.service, request, body)
         run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)

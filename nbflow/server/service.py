@@ -23,6 +23,7 @@ from nbflow.server.bodies import Options
 from nbflow.server.feeds import Feeds
 from nbflow.server.line import Line
 from nbflow.server.problems import Problem
+from nbflow.server.scope import AppScope
 from nbflow.server.supervisor import Supervisor
 
 THREADS = 16
@@ -37,6 +38,8 @@ class Settings:
     works: bool = True
     """Whether the server keeps a worker."""
     allow_hidden: bool = False
+    scope: AppScope | None = None
+    """Where the server is the app of one flow: all that it offers."""
 
 
 class Service:
@@ -67,7 +70,10 @@ class Service:
 
     def find_notebook(self, path: str) -> Path:
         """A notebook below the server's folder. Raises NotFoundError, which does not tell what is elsewhere."""
+        scope = self.settings.scope
         try:
+            if scope is not None and path != scope.reference:
+                raise UsageError(f"the app serves {scope.reference} only")
             found = find_inside(self.settings.folder, path, "path")
             if found.suffix == ".ipynb" and found.is_file():
                 return found

@@ -9,9 +9,12 @@ from nbflow.parameters import Text
 from nbflow.project.loading import LoadedFlow
 
 
-def take_values(flow: LoadedFlow, given: Mapping[str, Any]) -> dict[str, Any]:
-    """JSON values as they are; a secret may be a reference, ``env:NAME`` or ``file:PATH``, which the server reads."""
-    secret = {parameter.name for parameter in flow.declaration.parameters if parameter.secret}
+def take_values(flow: LoadedFlow, given: Mapping[str, Any], *, refers: bool = True) -> dict[str, Any]:
+    """JSON values as they are; a secret may be a reference, ``env:NAME`` or ``file:PATH``, which the server reads.
+
+    *refers*: whether it may; where not, such a secret is the text that it is.
+    """
+    secret = {parameter.name for parameter in flow.declaration.parameters if parameter.secret and refers}
     schemas = flow.declaration.json_schema()["properties"]
     return {
         name: Text(value) if name in secret and isinstance(value, str) else align(value, schemas.get(name, {}))

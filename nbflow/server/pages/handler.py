@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
 
 from jupyter_server.extension.handler import ExtensionHandlerMixin
 from tornado.web import HTTPError, RequestHandler
@@ -40,6 +40,12 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
             return
         await self.authorize()
         self._hide_token()
+
+    @property
+    def app_url(self) -> str:
+        """Where the server is the app of one flow: the address of its page."""
+        scope = self.service.settings.scope
+        return "" if scope is None else f"{self.base_url}nbflow/app/{quote(scope.reference)}"
 
     def _hide_token(self) -> None:
         """The token has become a cookie by now; in the address it would be seen, copied and kept."""
@@ -77,6 +83,7 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
             static=self.static_url,
             section=self.section,
             version=__version__,
+            app_url=self.app_url,
             **values,
         )
         RequestHandler.finish(self, page)
@@ -96,3 +103,10 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
             detail = error.log_message
         self.set_status(status)
         self.show("error.html", status=int(status), title=HTTPStatus(status).phrase, detail=detail)
+
+
+class ElsewherePage(PageHandler):
+    """Every page of a server that is the app of one flow, but the app's own."""
+
+    def get(self) -> None:
+        raise Problem(HTTPStatus.NOT_FOUND, "this server is the app of one flow; there is no other page")
