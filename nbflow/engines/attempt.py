@@ -22,6 +22,7 @@ from nbflow.engines.claim import output_claimed
 from nbflow.engines.declared import render_name
 from nbflow.engines.journal import Journal
 from nbflow.engines.masking import Mask
+from nbflow.engines.postponed import import_papermill
 from nbflow.engines.session import Ending, Session
 from nbflow.engines.spec import AttemptSpec
 from nbflow.engines.stderr import MaskedErrors
@@ -118,7 +119,7 @@ class _Unbuffered:
 
 def _execute(spec: AttemptSpec, folder: Path, journal: Journal, session: Session) -> tuple[Ending, Path]:
     # papermill loads our engine while it is imported itself, so it has to be the first of the two.
-    import papermill.engines  # noqa: F401
+    import_papermill()
 
     from nbflow.engines.papermill import make_saver
     from nbflow.notebooks import to_nbformat

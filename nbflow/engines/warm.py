@@ -7,52 +7,22 @@ this for itself would take 0.2 s longer. Whatever is loaded here, every runner a
 from __future__ import annotations
 
 import encodings.utf_8_sig  # noqa: F401
-import sys
 from contextlib import suppress
 from datetime import datetime
 from importlib import import_module
 from importlib.metadata import entry_points
-from importlib.util import find_spec
 from typing import Any
 
 import ipykernel.kernelspec  # noqa: F401
 from jupyter_client import jsonutil
 from jupyter_client.provisioning import KernelProvisionerFactory
-from nbformat.validator import get_validator
 
-_HADOOP = "pyarrow.fs"
+from nbflow.engines.postponed import import_papermill
 
-
-class _Late:
-    """A name of a module that is imported when the name is called."""
-
-    def __init__(self, module: str, name: str) -> None:
-        self._module = module
-        self._name = name
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        return getattr(import_module(self._module), self._name)(*arguments, **options)
-
-
-def _import_papermill() -> None:
-    """papermill imports pyarrow, and numpy with it, for the rare notebook in a Hadoop cluster: 50 MB of memory."""
-    is_installed = "papermill" not in sys.modules and _HADOOP not in sys.modules and find_spec("pyarrow") is not None
-    if not is_installed:
-        import_module("papermill")
-        return
-    sys.modules[_HADOOP] = None  # type: ignore[assignment]
-    try:
-        iorw: Any = import_module("papermill.iorw")
-    finally:
-        del sys.modules[_HADOOP]
-    for name in ("FileSelector", "HadoopFileSystem"):
-        setattr(iorw, name, _Late(_HADOOP, name))
-
-
-_import_papermill()
+import_papermill()
 for _name in ("engines.journal", "engines.papermill", "engines.spec", "notebooks", "parameters.reader"):
     import_module(f"nbflow.{_name}")
-get_validator(4, 5)
+import_module("nbformat.validator").get_validator(4, 5)
 _PROVISIONERS = {entry.name: entry for entry in entry_points(group=KernelProvisionerFactory.GROUP_NAME)}
 
 

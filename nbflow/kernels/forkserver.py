@@ -25,6 +25,7 @@ from typing import Any
 from nbflow.kernels import linux, preload, pristine, quickstart, wire
 from nbflow.kernels.guardian import TITLE as GUARDIAN_TITLE
 from nbflow.kernels.guardian import Guardian, open_peer, watch_signals
+from nbflow.kernels.heap import fill_holes
 from nbflow.kernels.launch import Program, close_descriptors, find_ignored_signals
 from nbflow.kernels.servers import SERVER_CODE
 from nbflow.kernels.title import show_as
@@ -214,6 +215,7 @@ def _warm_up(link: socket.socket, config: dict[str, Any]) -> tuple[WarmImports, 
     )
     _forget_what_is_on_disk()
     gc.collect()
+    warmth.ballast = fill_holes()
     gc.freeze()
     return warmth, notes
 

@@ -64,6 +64,8 @@ class WarmImports:
         self._stamps = _stamp_files([spec.origin or "" for spec, _ in self._programs.values()])
         self.watch = FolderWatch({path if os.path.isdir(path) else os.path.dirname(path) for path in self._stamps})
         self._looked = 0.0
+        self.ballast: object = None
+        """What is kept only so that its memory is not used again."""
 
     def find_unfit(self, program: Program) -> str:
         """Why the program can't be run in a fork of this process; empty when it can."""
