@@ -272,7 +272,8 @@ class Dispatcher:
         self._killed.pop(attempt.id, None)
         self._outcomes.pop(attempt.id, None)
         self._looked_for_runs = 0.0
-        if run is None or run.state.is_terminal:
+        # Where somebody else ended the attempt, the run may wait for us again: `_forget_ended` looks at what became of it.
+        if run is not None and run.state.is_terminal:
             self.forget(attempt.run_id)
 
     def _carry_out_cancels(self) -> None:
