@@ -5,21 +5,21 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nbflow.config import Config, load_config, to_environment
-from nbflow.errors import ConflictError, NotFoundError, StoreError, UsageError, WaitTimeout
+from nbflow.config import Config, load_config
+from nbflow.errors import UsageError
 from nbflow.events import Event
-from nbflow.flows import FlowVersion, check_name
-from nbflow.lifecycle import DispatcherRecord, RunOptions, RunRecord, RunState
+from nbflow.flows import FlowVersion
+from nbflow.lifecycle import RunOptions, RunRecord, RunState
 from nbflow.parameters import Finding, Values
 from nbflow.ports import Engine, RunFilter, Store
-from nbflow.project.loading import LoadedFlow, load_file, load_flow
+from nbflow.project.executor import Executor
+from nbflow.project.loading import LoadedFlow, load_file, load_flow, load_run, register
 from nbflow.project.pairs import KeyValues
 
 if TYPE_CHECKING:
@@ -29,24 +29,9 @@ if TYPE_CHECKING:
     from nbflow.project.execution import Service
     from nbflow.project.handover import Handover
     from nbflow.project.schedules import Schedules
-    from nbflow.project.submission import Parent, Request
+    from nbflow.project.submission import Order, Parent, Request
 
 __all__ = ["KeyValues", "LoadedFlow", "Project"]
-
-POLL = 0.1
-LONG_POLL = 1.0
-
-
-@contextmanager
-def expecting(dispatcher: Dispatcher, run: RunRecord, secrets: Mapping[str, str]) -> Iterator[None]:
-    """The dispatcher learns of the run, and of its secrets, before it can claim it; inside, it is recorded or tied."""
-    dispatcher.expect(run.id, secrets)
-    try:
-        yield
-    except BaseException:
-        dispatcher.forget(run.id)
-        raise
-    dispatcher.wake()
 
 
 class Project:
@@ -74,13 +59,10 @@ class Project:
         """
         self.config = config
         self.confined_to = confined_to
-        self._root_id = root_id
         self.handover = handover
-        self._recorder: DispatcherRecord | None = None
         self.kv = KeyValues(lambda: self.store)
         self._store = store
-        self._engine = engine
-        self._dispatcher: Dispatcher | None = None
+        self._executor = Executor(self, engine=engine, root_id=root_id)
         self._notifier: Notifier | None = None
         self._lock = threading.RLock()
 
@@ -133,33 +115,22 @@ class Project:
         """What tells the hooks of every change of a state."""
         with self._lock:
             if self._notifier is None:
-                from nbflow.notifications.notifier import Notifier, find_installed_hooks
+                from nbflow.project.execution import make_notifier
 
-                config = self.config
-                self._notifier = Notifier(
-                    [*config.hooks, *find_installed_hooks()],
-                    folder_of=lambda run_id: self.get_attempt_folder(run_id, 1).parent,
-                    children_of=lambda run_id: self.store.list_runs(RunFilter(parent_id=run_id, limit=None)),
-                    environment=to_environment(config),
-                    path=str(config.source.parent) if config.source else None,
-                )
+                self._notifier = make_notifier(self)
             return self._notifier
 
     def close(self) -> None:
         """Stop executing (what still runs here is ended), have the hooks told, and let the store go."""
+        self._executor.close()
         with self._lock:
-            dispatcher, self._dispatcher = self._dispatcher, None
             notifier, self._notifier = self._notifier, None
-        if dispatcher is not None:
-            dispatcher.close()
         if notifier is not None:
             notifier.close()
         with self._lock:  # only now: the hooks look into it
             store, self._store = self._store, None
         if store is not None:
-            if self._recorder is not None:
-                with suppress(StoreError):
-                    store.remove_dispatcher(self._recorder.id, now=datetime.now(UTC))
+            self._executor.sign_off(store)
             store.close()
 
     def __enter__(self) -> Project:
@@ -179,19 +150,7 @@ class Project:
     ) -> tuple[FlowVersion, bool]:
         """Keep the notebook as a version of ``project/name``; whether that is a new one."""
         flow = load_file(path)
-        name = check_name(flow.label if name is None else name, "flow name")
-        check_name(project, "project")
-        before = [version.number for version in self.store.list_versions(project, name)]
-        self.store.put_notebook(flow.notebook.hash, flow.notebook.content)
-        version = self.store.register_flow(
-            project=project,
-            name=name,
-            notebook_hash=flow.notebook.hash,
-            schema=flow.declaration.json_schema(),
-            source_path=str(flow.source_path),
-            now=datetime.now(UTC),
-        )
-        return version, version.number not in before
+        return register(flow, self.store, project=project, name=flow.label if name is None else name)
 
     def find_drift(self, version: FlowVersion) -> list[Finding]:
         """How the file that was registered differs from its version now."""
@@ -235,115 +194,49 @@ class Project:
 
         *run_id*: the new run's, where somebody has chosen it. Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
         """
-        return self._submit(
-            flow, flow.declaration.validate(values), options, name, tags, skip_completed, detach, parent, run_id
-        )
+        from nbflow.project.submission import Order
 
-    def _submit(
-        self,
-        flow: LoadedFlow,
-        values: Values,
-        options: RunOptions,
-        name: str | None,
-        tags: Sequence[str],
-        skip_completed: bool,
-        detach: bool,
-        parent: Parent | None,
-        run_id: str | None,
-    ) -> RunRecord:
-        from nbflow.project.submission import prepare_run
-
-        request = prepare_run(
-            flow,
-            values,
-            options,
+        order = Order(
+            options=options,
             name=name,
-            tags=tags,
+            tags=tuple(tags),
+            skip_completed=skip_completed,
+            detach=detach,
             parent=parent,
-            get_run=self.get_run,
-            now=datetime.now(UTC),
-            confined_to=self.confined_to,
             run_id=run_id,
         )
+        return self._submit(flow, flow.declaration.validate(values), order)
+
+    def _submit(self, flow: LoadedFlow, values: Values, order: Order) -> RunRecord:
+        from nbflow.project.submission import prepare_run, reuse_run
+
+        now = datetime.now(UTC)
+        request = prepare_run(flow, values, order, get_run=self.get_run, now=now, confined_to=self.confined_to)
         run = request.run
-        if skip_completed and run.identity:
+        if order.skip_completed and run.identity:
             done = self.store.list_runs(RunFilter(states=(RunState.COMPLETED,), identity=run.identity, limit=1))
             if done:
-                return self._skip(run, done[0], flow)
-        return self.begin(request, flow, detach=detach)
+                self._record(reuse_run(run, done[0]), flow)
+                return self.store.get_run(run.id)
+        return self.begin(request, flow, detach=order.detach)
 
     def begin(self, request: Request, flow: LoadedFlow, *, detach: bool = False) -> RunRecord:
         """Record a run that was checked, and have it executed: by this process, or, *detach*\\ ed, by one of its own."""
-        run = request.run
-        self.store.put_notebook(run.notebook_hash, flow.notebook.content)
-        if self.handover is not None:
-            with self.handover.announced(run.id, request.secrets) as owner:
-                self.store.add_runs([replace(run, tied_to=owner)])
-            self.notifier.tell(run, None)
-            return self.store.get_run(run.id)
-        if detach:
-            # A server may take the run before its worker does; it has no secrets for it.
-            self.store.add_runs([replace(run, tied_to=f"worker:{run.id}" if request.secrets else None)])
-            self.notifier.tell(run, None)
-            self._spawn_worker(run.id, request.secrets)
-            return self.store.get_run(run.id)
-        dispatcher = self.start_dispatcher()
-        with expecting(dispatcher, run, request.secrets):
-            self.store.add_runs([replace(run, tied_to=dispatcher.id)])
-            self.notifier.tell(run, None)
-        return self.store.get_run(run.id)
+        self._executor.begin(request.run, request.secrets, partial(self._record, flow=flow), detach=detach)
+        return self.store.get_run(request.run.id)
 
-    def _skip(self, run: RunRecord, done: RunRecord, flow: LoadedFlow) -> RunRecord:
+    def _record(self, run: RunRecord, flow: LoadedFlow) -> None:
         self.store.put_notebook(run.notebook_hash, flow.notebook.content)
-        skipped = replace(
-            run,
-            state=RunState.SKIPPED,
-            ended=run.created,
-            reused_run_id=done.id,
-            values=done.values,
-            results=done.results,
-            output_path=done.output_path,
-            message=f"run {done.id} completed with the same notebook, values and kernel",
-        )
-        self.store.add_runs([skipped])
-        self.notifier.tell(skipped, None)
-        return self.store.get_run(run.id)
+        self.store.add_runs([run])
+        self.notifier.tell(run, None)
 
     def start_dispatcher(self) -> Dispatcher:
         """The dispatcher of this process: a background thread, started once, that executes what is submitted here."""
-        from nbflow.dispatcher import Dispatcher
-        from nbflow.project.execution import make_engine
-        from nbflow.project.templates import find_secrets
-
-        with self._lock:
-            if self._dispatcher is None:
-                config = self.config
-                dispatcher = Dispatcher(
-                    self.store,
-                    self._engine or make_engine(config),
-                    folder_of=self.get_attempt_folder,
-                    lease=config.lease,
-                    grace=config.grace,
-                    root_id=self._root_id,
-                    tell=self.notifier.tell,
-                    find_secrets=partial(find_secrets, self.store),
-                )
-                dispatcher.start()
-                self._dispatcher = dispatcher
-            return self._dispatcher
+        return self._executor.start()
 
     def find_owner(self) -> str:
         """The dispatcher that stands for this process in the store; it dispatches nothing where there is a handover."""
-        if self.handover is None:
-            return self.start_dispatcher().id
-        from nbflow.dispatcher.process import describe_process
-
-        with self._lock:
-            if self._recorder is None:
-                recorder = describe_process(serves_all=False, now=datetime.now(UTC))
-                self.store.add_dispatcher(recorder)
-                self._recorder = recorder
-            return self._recorder.id
+        return self._executor.find_owner()
 
     def serve(self, *, tell: Callable[[RunRecord], None] | None = None) -> Service:
         """What a server does beside answering: make the runs of schedules, and execute what is tied to nobody.
@@ -358,11 +251,6 @@ class Project:
         from nbflow.engines.journal import get_attempt_folder
 
         return get_attempt_folder(self.config.home, run_id, number)
-
-    def _spawn_worker(self, run_id: str, secrets: Mapping[str, str]) -> int:
-        from nbflow.project.worker import spawn_worker
-
-        return spawn_worker(self.config, [run_id], secrets)
 
     def get_run(self, run_id: str) -> RunRecord:
         """By id, or an unambiguous beginning of it. Raises NotFoundError."""
@@ -399,31 +287,13 @@ class Project:
         from nbflow.project.watching import watch
 
         run_id = self.store.get_run(run_id).id
-        return watch(self.config.home, self.store, run_id, after=after, pause=partial(self._pause, run_id))
-
-    def _pause(self, run_id: str, seconds: float) -> None:
-        dispatcher = self._dispatcher
-        if dispatcher is not None and dispatcher.expects(run_id):
-            dispatcher.wait_for_change(run_id, seconds)
-        else:
-            threading.Event().wait(seconds)
-        if dispatcher is not None and dispatcher.error is not None:
-            raise dispatcher.error
+        return watch(self.config.home, self.store, run_id, after=after, pause=partial(self._executor.pause, run_id))
 
     def wait(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
         """The run in its terminal state. Raises WaitTimeout when it is not there after *timeout* seconds."""
-        import time
+        from nbflow.project.watching import wait_for_end
 
-        deadline = None if timeout is None else time.monotonic() + timeout
-        while not (run := self.store.get_run(run_id)).state.is_terminal:
-            # What ends here is told at once; elsewhere it has to be looked for.
-            is_ours = self._dispatcher is not None and self._dispatcher.expects(run.id)
-            pause = LONG_POLL if is_ours else POLL
-            left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            if left <= 0:
-                raise WaitTimeout(f"run {run.id} is still {run.state} after {timeout:g} s; it goes on", run_id=run.id)
-            self._pause(run.id, left)
-        return run
+        return wait_for_end(lambda: self.store.get_run(run_id), self._executor.rest, timeout=timeout)
 
     def cancel(self, run_id: str, *, reason: str = "user", hurry: bool = False) -> RunRecord:
         """Ask for the end of a run and of its descendants. *hurry*: leave its kernel no time to clean up."""
@@ -435,18 +305,13 @@ class Project:
                 self.notifier.tell(asked, RunState.RUNNING)
             elif asked.state is RunState.CANCELLED and asked.started is None:
                 self.notifier.tell(asked, RunState.PENDING)
-        if self._dispatcher is not None:
-            self._dispatcher.cancel_soon(run.id, hurry=hurry)
-        else:
-            if self.handover is not None:
-                self.handover.cancel_soon(run.id, hurry=hurry)
-            self.settle()  # a run that outlived its server has nobody else to end it
+        self._executor.cancel_soon(run.id, hurry=hurry)
         return self.store.get_run(run.id)
 
     @property
     def dispatcher(self) -> Dispatcher | None:
         """That of this process, where it was started."""
-        return self._dispatcher
+        return self._executor.dispatcher
 
     def settle(self) -> None:
         """End what dead processes of this host left behind."""
@@ -465,31 +330,18 @@ class Project:
 
     def retry(self, run_id: str, *, detach: bool = False) -> RunRecord:
         """One more attempt at a run that ended otherwise than completed. Raises ConflictError."""
+        from nbflow.project.templates import find_secrets_again
+
         run = self.store.get_run(run_id)
-        secrets = self._find_secrets(run)
+        secrets = find_secrets_again(self.store, run, self.load_run(run.id).declaration)
         old, run = run.state, self.store.retry_run(run.id, now=datetime.now(UTC))
         self.notifier.tell(run, old)
-        if self.handover is not None:
-            self.handover.wake()
-            return run
-        if detach:
-            self._spawn_worker(run.id, secrets)
-            return run
-        dispatcher = self.start_dispatcher()
-        with expecting(dispatcher, run, secrets):
-            self.store.tie_run(run.id, dispatcher.id)
+        self._executor.begin_again(run, secrets, detach=detach)
         return self.store.get_run(run.id)
 
-    def _find_secrets(self, run: RunRecord) -> Mapping[str, str]:
-        """What a run is to be given once more: a schedule knows where its secrets are. Raises ConflictError."""
-        from nbflow.project.templates import find_secrets
-
-        parameters = self.load_run(run.id).declaration.parameters
-        names = {parameter.name for parameter in parameters if parameter.secret and parameter.name in run.parameters}
-        found = find_secrets(self.store, run) if names else {}
-        if names - found.keys():
-            raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
-        return found
+    def execute(self, run_id: str, secrets: Mapping[str, str]) -> None:
+        """Have this process execute a recorded run. Raises ConflictError when somebody else does."""
+        self._executor.take(self.store.get_run(run_id), secrets)
 
     def rerun(
         self,
@@ -504,16 +356,16 @@ class Project:
         new_id: str | None = None,
     ) -> RunRecord:
         """A new run of the same notebook with the same values, some of them replaced."""
+        from nbflow.project.submission import keep_values
+
         run = self.store.get_run(run_id)
         flow = self.load_run(run_id)
-        secret = {parameter.name for parameter in flow.declaration.parameters if parameter.secret}
-        same = {key: value for key, value in run.parameters.items() if key not in secret and key not in (values or {})}
-        kept = dict(flow.declaration.restore(same).typed)
-        options = options or replace(run.options, output=None)
+        given = dict(values or {})
+        kept = flow.declaration.restore(keep_values(run, flow.declaration, given)).typed
         return self.submit(
             flow,
-            {**kept, **(values or {})},
-            options,
+            {**kept, **given},
+            options or replace(run.options, output=None),
             name=name,
             tags=run.tags if tags is None else tags,
             detach=detach,
@@ -523,19 +375,7 @@ class Project:
 
     def load_run(self, run_id: str) -> LoadedFlow:
         """The flow of a run, as it was when the run was submitted."""
-        from nbflow.flows import split_name
-        from nbflow.notebooks import read_notebook
-
-        run = self.store.get_run(run_id)
-        if not run.notebook_hash:
-            raise NotFoundError(f"run {run.id} was never made, so it has no notebook: {run.message}")
-        notebook = read_notebook(self.store.get_notebook(run.notebook_hash))
-        version = None
-        if run.flow is not None:
-            versions = self.store.list_versions(*split_name(run.flow))
-            version = next((found for found in versions if found.number == run.flow_version), None)
-        source = Path(run.source_path)
-        return LoadedFlow(label=run.flow or source.stem, notebook=notebook, source_path=source, version=version)
+        return load_run(self.store.get_run(run_id), self.store)
 
     def write_report(self, run_id: str, path: Path | None = None) -> Path:
         """The executed notebook as an HTML page. Raises MissingExtraError without nbconvert."""

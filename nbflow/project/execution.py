@@ -1,4 +1,4 @@
-"""How runs are executed here: the engine that the configuration asks for, and the service for runs tied to nobody."""
+"""What executing takes: the engine and the hooks that the configuration asks for, the service for runs tied to nobody."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from nbflow.config import Config, to_environment
 from nbflow.errors import NbflowError
 from nbflow.lifecycle import RunRecord
-from nbflow.ports import Engine
+from nbflow.ports import Engine, RunFilter
 
 if TYPE_CHECKING:
+    from nbflow.notifications.notifier import Notifier
     from nbflow.project import Project
 
 
@@ -32,6 +33,20 @@ def make_engine(config: Config) -> Engine:
         warm=("nbflow.engines.warm", "nbflow.engines.attempt", *RUNNER_MODULES),
     )
     return LocalEngine(spawner, slots=config.slots, settings=settings)
+
+
+def make_notifier(project: Project) -> Notifier:
+    """What tells the hooks: those of the configuration, and those of installed packages."""
+    from nbflow.notifications.notifier import Notifier, find_installed_hooks
+
+    config = project.config
+    return Notifier(
+        [*config.hooks, *find_installed_hooks()],
+        folder_of=lambda run_id: project.get_attempt_folder(run_id, 1).parent,
+        children_of=lambda run_id: project.store.list_runs(RunFilter(parent_id=run_id, limit=None)),
+        environment=to_environment(config),
+        path=str(config.source.parent) if config.source else None,
+    )
 
 
 class Service:

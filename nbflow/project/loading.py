@@ -6,12 +6,14 @@ import difflib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from nbflow.errors import NotFoundError
-from nbflow.flows import FlowVersion, is_flow_name, split_name
+from nbflow.flows import FlowVersion, check_name, is_flow_name, split_name
+from nbflow.lifecycle import RunRecord
 from nbflow.notebooks import Notebook, read_notebook
 from nbflow.parameters import Declaration, read_declaration
 from nbflow.ports import Store
@@ -75,6 +77,36 @@ def load_registered(full_name: str, store: Store, *, version: int | None = None)
         version=found,
         pinned=version is not None,
     )
+
+
+def load_run(run: RunRecord, store: Store) -> LoadedFlow:
+    """The flow of a run, as it was when the run was submitted. Raises NotFoundError for a run that was never made."""
+    if not run.notebook_hash:
+        raise NotFoundError(f"run {run.id} was never made, so it has no notebook: {run.message}")
+    notebook = read_notebook(store.get_notebook(run.notebook_hash))
+    version = None
+    if run.flow is not None:
+        versions = store.list_versions(*split_name(run.flow))
+        version = next((found for found in versions if found.number == run.flow_version), None)
+    source = Path(run.source_path)
+    return LoadedFlow(label=run.flow or source.stem, notebook=notebook, source_path=source, version=version)
+
+
+def register(flow: LoadedFlow, store: Store, *, project: str, name: str) -> tuple[FlowVersion, bool]:
+    """Keep the notebook as a version of ``project/name``; whether that is a new one. Raises UsageError."""
+    check_name(name, "flow name")
+    check_name(project, "project")
+    before = [version.number for version in store.list_versions(project, name)]
+    store.put_notebook(flow.notebook.hash, flow.notebook.content)
+    version = store.register_flow(
+        project=project,
+        name=name,
+        notebook_hash=flow.notebook.hash,
+        schema=flow.declaration.json_schema(),
+        source_path=str(flow.source_path),
+        now=datetime.now(UTC),
+    )
+    return version, version.number not in before
 
 
 def _say_missing(full_name: str, store: Store, version: int | None) -> str:

@@ -23,7 +23,7 @@ from nbflow.lifecycle import (
 )
 from nbflow.parameters import Finding
 from nbflow.project.loading import LoadedFlow, load_file, load_registered
-from nbflow.project.submission import Request, check_folder, check_options, check_tag, prepare_run
+from nbflow.project.submission import Order, Request, check_folder, check_options, check_tag, prepare_run
 from nbflow.project.templates import (
     check_values,
     make_moment,
@@ -203,17 +203,10 @@ class Schedules:
         options = schedule.options
         if options.output is not None:
             options = replace(options, output=_render(options.output, moment, "output"))
-        request = prepare_run(
-            flow,
-            values,
-            options,
-            name=None if schedule.run_name is None else _render(schedule.run_name, moment, "run name"),
-            tags=schedule.tags,
-            parent=None,
-            get_run=self._project.get_run,
-            now=now,
-            confined_to=self._project.confined_to,
-        )
+        name = None if schedule.run_name is None else _render(schedule.run_name, moment, "run name")
+        order = Order(options=options, name=name, tags=schedule.tags)
+        project = self._project
+        request = prepare_run(flow, values, order, get_run=project.get_run, now=now, confined_to=project.confined_to)
         run = replace(request.run, priority=Priority.SCHEDULED, schedule_id=schedule.id, scheduled_time=time)
         return Request(run=run, secrets=request.secrets)
 

@@ -32,6 +32,22 @@ class Parent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked of a new run beside its values."""
+
+    options: RunOptions
+    name: str | None = None
+    tags: Sequence[str] = ()
+    skip_completed: bool = False
+    """Whether a completed run of the same identity will do."""
+    detach: bool = False
+    """Whether the run is executed by a process of its own."""
+    parent: Parent | None = None
+    run_id: str | None = None
+    """The new run's, where somebody has chosen it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """A run that was asked for, checked, and not yet recorded."""
 
@@ -42,26 +58,23 @@ class Request:
 def prepare_run(
     flow: LoadedFlow,
     values: Values,
-    options: RunOptions,
+    order: Order,
     *,
-    name: str | None,
-    tags: Sequence[str],
-    parent: Parent | None,
     get_run: Callable[[str], RunRecord],
     now: datetime,
     confined_to: Path | None = None,
-    run_id: str | None = None,
 ) -> Request:
     """The record of a run in state ``pending``, which may write and work only below *confined_to*.
 
     Raises OutputError, KernelError and UsageError for what can't be executed as asked.
     """
+    options, parent = order.options, order.parent
     check_options(options)
     declaration = flow.declaration
     kernel = check_kernel(options.kernel or flow.notebook.kernel_name or NO_KERNEL)
-    run_id = run_id or new_run_id()
+    run_id = order.run_id or new_run_id()
     known = {**find_known_defaults(declaration), **values.typed}
-    for template in (name, options.output):
+    for template in (order.name, options.output):
         check_template(template, values.secrets)
     if options.output is not None:
         path = render_path(options.output, known)
@@ -75,14 +88,14 @@ def prepare_run(
     run = RunRecord(
         id=run_id,
         state=RunState.PENDING,
-        name=render_name(name, flow, declaration, known, run_id),
+        name=render_name(order.name, flow, declaration, known, run_id),
         notebook_hash=flow.notebook.hash,
         source_path=str(flow.source_path),
         flow=flow.version.full_name if flow.version else None,
         flow_version=flow.version.number if flow.version else None,
         parameters=values.json,
         options=options,
-        tags=tuple(dict.fromkeys(check_tag(tag) for tag in tags)),
+        tags=tuple(dict.fromkeys(check_tag(tag) for tag in order.tags)),
         identity=find_identity(flow, declaration, values, kernel),
         priority=Priority.INTERACTIVE,
         created=now,
@@ -91,6 +104,26 @@ def prepare_run(
         depth=check_depth(parent, flow, get_run),
     )
     return Request(run=run, secrets=values.secrets)
+
+
+def reuse_run(run: RunRecord, done: RunRecord) -> RunRecord:
+    """A run that need not be executed: *done* is of the same identity, and completed."""
+    return replace(
+        run,
+        state=RunState.SKIPPED,
+        ended=run.created,
+        reused_run_id=done.id,
+        values=done.values,
+        results=done.results,
+        output_path=done.output_path,
+        message=f"run {done.id} completed with the same notebook, values and kernel",
+    )
+
+
+def keep_values(run: RunRecord, declaration: Declaration, given: Mapping[str, Any]) -> dict[str, Any]:
+    """The values, in JSON form, that a run shares with one like it: no secrets, and nothing that is given anew."""
+    secret = {parameter.name for parameter in declaration.parameters if parameter.secret}
+    return {key: value for key, value in run.parameters.items() if key not in secret and key not in given}
 
 
 def check_options(options: RunOptions) -> None:

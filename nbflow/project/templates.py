@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from nbflow.errors import Fault, NotFoundError, ParameterError
+from nbflow.errors import ConflictError, Fault, NotFoundError, ParameterError
 from nbflow.lifecycle import RunRecord
 from nbflow.parameters import Declaration, Secret, Text, Values
 from nbflow.parameters.validation import read_secret
@@ -73,6 +73,15 @@ def find_secrets(store: Store, run: RunRecord) -> dict[str, str]:
         message = "its reference was kept in the schedule or backfill, which was removed"
         raise ParameterError([Fault(parameter=masked[0], rule="secret", message=message)]) from None
     return read_references({name: references[name] for name in masked if name in references})
+
+
+def find_secrets_again(store: Store, run: RunRecord, declaration: Declaration) -> Mapping[str, str]:
+    """What a run is to be given once more: schedules know where their secrets are. Raises ConflictError."""
+    names = {name for name in _list_secrets(declaration) if name in run.parameters}
+    found = find_secrets(store, run) if names else {}
+    if names - found.keys():
+        raise ConflictError(f"run {run.id} had secrets, which are kept nowhere; use rerun and give them again")
+    return found
 
 
 def read_references(references: Mapping[str, Any]) -> dict[str, str]:

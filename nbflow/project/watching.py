@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 from nbflow.engines.journal import find_journal_end, get_attempt_folder, read_journal
+from nbflow.errors import WaitTimeout
 from nbflow.events import Event, EventKind, parse_token
 from nbflow.lifecycle import RunRecord, RunState
 from nbflow.ports import Store
@@ -63,6 +65,19 @@ def watch(
         if clock - looked > STATE_PAUSE or run.state is not RunState.RUNNING:
             looked = clock
             run = store.get_run(run_id)
+
+
+def wait_for_end(
+    look: Callable[[], RunRecord], rest: Callable[[str, float], None], *, timeout: float | None
+) -> RunRecord:
+    """The run in its terminal state; *rest* passes some time meanwhile, so many seconds at the most. Raises WaitTimeout."""
+    deadline = math.inf if timeout is None else time.monotonic() + timeout
+    while not (run := look()).state.is_terminal:
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise WaitTimeout(f"run {run.id} is still {run.state} after {timeout:g} s; it goes on", run_id=run.id)
+        rest(run.id, left)
+    return run
 
 
 def to_state_event(run: RunRecord) -> Event:

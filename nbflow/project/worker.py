@@ -36,18 +36,15 @@ def spawn_worker(config: Config, arguments: Sequence[str], secrets: Mapping[str,
 
 def main(run_id: str) -> int:
     """Execute the run, unless somebody else does."""
-    from nbflow.project import Project, expecting
+    from nbflow.project import Project
 
     secrets = json.load(sys.stdin)
     with Project.open_local() as project:
-        dispatcher = project.start_dispatcher()
-        run = project.get_run(run_id)
         try:
-            with expecting(dispatcher, run, secrets):
-                project.store.tie_run(run.id, dispatcher.id)
+            project.execute(run_id, secrets)
         except ConflictError:
             return 0  # a server was faster, or it was cancelled
-        project.wait(run.id)
+        project.wait(run_id)
     return 0
 
 

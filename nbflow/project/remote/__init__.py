@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import os
 import threading
-import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
+from itertools import accumulate, repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from nbflow.config import Config
-from nbflow.errors import NotFoundError, OutputError, UsageError, WaitTimeout
+from nbflow.errors import NotFoundError, OutputError, UsageError
 from nbflow.events import Event, EventKind
 from nbflow.flows import FlowVersion, check_name
 from nbflow.lifecycle import RunOptions, RunRecord
 from nbflow.notebooks import check_output_path, render_path, write_atomically
-from nbflow.parameters import Finding
+from nbflow.parameters import Finding, Values
 from nbflow.ports import Store
 from nbflow.project import Project
 from nbflow.project.loading import LoadedFlow, load_file
@@ -31,7 +31,7 @@ from nbflow.project.remote.store import RemoteStore, quote, refuse
 if TYPE_CHECKING:
     from nbflow.project.remote.backfills import RemoteBackfills
     from nbflow.project.remote.schedules import RemoteSchedules
-    from nbflow.project.submission import Parent
+    from nbflow.project.submission import Order, Parent
 
 FIRST_PAUSE = 0.1
 LONGEST_PAUSE = 1.0
@@ -114,49 +114,35 @@ class RemoteProject(Project):
 
     # -- runs -----------------------------------------------------------------------------------------------------
 
-    def submit(
-        self,
-        flow: LoadedFlow,
-        values: Mapping[str, Any],
-        options: RunOptions = RunOptions(),  # noqa: B008 - frozen
-        *,
-        name: str | None = None,
-        tags: Sequence[str] = (),
-        skip_completed: bool = False,
-        detach: bool = False,
-        parent: Parent | None = None,
-        run_id: str | None = None,
-    ) -> RunRecord:
+    def _submit(self, flow: LoadedFlow, values: Values, order: Order) -> RunRecord:
         """As here, but executed by the server whoever waits; ``options.output`` is a file of this machine."""
-        checked = flow.declaration.validate(values)
-        output = self._check_output(flow, checked.typed, options, detach=detach)
+        output = self._check_output(flow, values.typed, order)
         body = {
             **write_flow(flow),
-            "parameters": write_values(checked),
-            "name": name,
-            "tags": list(tags),
-            "skip_completed": skip_completed,
-            "parent_id": self.find_known_parent(parent),
-            "options": write_options(replace(options, output=None)),
+            "parameters": write_values(values),
+            "name": order.name,
+            "tags": list(order.tags),
+            "skip_completed": order.skip_completed,
+            "parent_id": self.find_known_parent(order.parent),
+            "options": write_options(replace(order.options, output=None)),
         }
         run = read_run(self.connection.post("runs", drop_missing(body), key=uuid.uuid4().hex))
         if output is not None and not run.state.is_terminal:
             self._outputs[run.id] = output
         return run
 
-    def _check_output(
-        self, flow: LoadedFlow, typed: Mapping[str, Any], options: RunOptions, *, detach: bool
-    ) -> Path | None:
+    def _check_output(self, flow: LoadedFlow, typed: Mapping[str, Any], order: Order) -> Path | None:
         from nbflow.project.submission import find_known_defaults
 
-        if options.output is None:
+        output = order.options.output
+        if output is None:
             return None
-        if detach:
+        if order.detach:
             raise UsageError(
-                f"output {options.output}: it is fetched when the run ends, and nobody waits for that\n"
+                f"output {output}: it is fetched when the run ends, and nobody waits for that\n"
                 "leave out --detach, or fetch it then: nbflow runs open RUN"
             )
-        path = render_path(options.output, {**find_known_defaults(flow.declaration), **typed})
+        path = render_path(output, {**find_known_defaults(flow.declaration), **typed})
         return check_output_path(path, source=flow.source_path if flow.version is None else None)
 
     def find_known_parent(self, parent: Parent | None) -> str | None:
@@ -221,15 +207,14 @@ class RemoteProject(Project):
                 yield event
 
     def wait(self, run_id: str, *, timeout: float | None = None) -> RunRecord:
-        deadline = None if timeout is None else time.monotonic() + timeout
-        pause = FIRST_PAUSE
-        while not (run := self._remote.get_run(run_id)).state.is_terminal:
-            left = pause if deadline is None else min(pause, deadline - time.monotonic())
-            if left <= 0:
-                raise WaitTimeout(f"run {run.id} is still {run.state} after {timeout:g} s; it goes on", run_id=run.id)
-            threading.Event().wait(left)
-            pause = min(1.5 * pause, LONGEST_PAUSE)
-        return self._deliver(run)
+        from nbflow.project.watching import wait_for_end
+
+        pauses = accumulate(repeat(FIRST_PAUSE), lambda pause, _: min(1.5 * pause, LONGEST_PAUSE))
+
+        def rest(_: str, longest: float) -> None:
+            threading.Event().wait(min(next(pauses), longest))
+
+        return self._deliver(wait_for_end(lambda: self._remote.get_run(run_id), rest, timeout=timeout))
 
     def cancel(self, run_id: str, *, reason: str = "user", hurry: bool = False) -> RunRecord:
         body = {"reason": reason, "hurry": hurry}
@@ -253,11 +238,12 @@ class RemoteProject(Project):
         parent: Parent | None = None,
         new_id: str | None = None,
     ) -> RunRecord:
+        from nbflow.project.submission import keep_values
+
         before = self._remote.get_run(run_id)
         declaration = self.load_run(before.id).declaration
-        secret = {parameter.name for parameter in declaration.parameters if parameter.secret}
         given = dict(values or {})
-        same = {key: value for key, value in before.parameters.items() if key not in secret and key not in given}
+        same = keep_values(before, declaration, given)
         checked = declaration.validate({**declaration.restore(same).typed, **given})
         body = {
             "parameters": {key: value for key, value in write_values(checked).items() if key not in same},
