@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from nbflow.cli.completion import complete_backfill, complete_flow, complete_key, complete_run, complete_schedule
+from nbflow.cli.completion import (
+    complete_backfill,
+    complete_flow,
+    complete_key,
+    complete_parameter,
+    complete_run,
+    complete_schedule,
+)
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -99,6 +107,33 @@ def backfill_argument(function: F) -> F:
 def key_argument(function: F) -> F:
     """KEY: of the key-value store."""
     return click.argument("key", shell_complete=complete_key)(function)
+
+
+def parameter_option(help: str, metavar: str = "NAME=VALUE") -> Callable[[F], F]:
+    """``-p NAME=VALUE``, for a :class:`nbflow.cli.papermill.PairCommand`."""
+    return click.option(
+        "-p",
+        "--parameter",
+        "pairs",
+        metavar=metavar,
+        nargs=2,
+        multiple=True,
+        shell_complete=complete_parameter,
+        help=help,
+    )
+
+
+def file_option(help: str) -> Callable[[F], F]:
+    """``-f FILE``: values in files."""
+    return click.option(
+        "-f",
+        "--parameters-file",
+        "files",
+        metavar="FILE",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help=help,
+    )
 
 
 def watch_options(function: F) -> F:

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from nbflow.cli.arguments import Seconds
-from nbflow.cli.completion import complete_parameter
+from nbflow.cli.arguments import Seconds, file_option, parameter_option
 
 if TYPE_CHECKING:
     from nbflow.parameters import Declaration
@@ -41,25 +40,11 @@ _SETTINGS = (
 REPROCESS = click.Choice(["none", "failed", "completed"])
 
 _OPTIONS = (
-    click.option(
-        "-p",
-        "--parameter",
-        "pairs",
+    parameter_option(
+        "A value, several (EU,US), a range (2026-01-01..2026-01-31, 1..10) or a JSON list. Repeatable.",
         metavar="NAME=VALUES",
-        nargs=2,
-        multiple=True,
-        shell_complete=complete_parameter,
-        help="A value, several (EU,US), a range (2026-01-01..2026-01-31, 1..10) or a JSON list. Repeatable.",
     ),
-    click.option(
-        "-f",
-        "--parameters-file",
-        "files",
-        metavar="FILE",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Values from a JSON (.json) or YAML file; lists are axes.",
-    ),
+    file_option("Values from a JSON (.json) or YAML file; lists are axes."),
     click.option(
         "--step", "steps", metavar="STEP", multiple=True, help="Of ranges: 1D, W-MON, MS, 6h, 5; NAME=STEP of one."
     ),

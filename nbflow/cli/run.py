@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from nbflow.cli.arguments import Seconds, json_option, watch_options
-from nbflow.cli.completion import complete_flow, complete_parameter
+from nbflow.cli.arguments import Seconds, file_option, json_option, parameter_option, watch_options
+from nbflow.cli.completion import complete_flow
 from nbflow.cli.papermill import PairCommand, accept_moot_options, wants_help
 from nbflow.errors import UsageError
 
@@ -52,25 +52,8 @@ class RunCommand(PairCommand):
 @click.command("run", cls=RunCommand, epilog=EPILOG, short_help="Run a notebook and watch it.")
 @click.argument("flow", metavar="FLOW", shell_complete=complete_flow)
 @click.argument("output", metavar="[OUTPUT]", required=False, type=click.Path(path_type=Path))
-@click.option(
-    "-p",
-    "--parameter",
-    "pairs",
-    metavar="NAME=VALUE",
-    nargs=2,
-    multiple=True,
-    shell_complete=complete_parameter,
-    help="A parameter's value, coerced by its declared type. Repeatable; NAME VALUE works too.",
-)
-@click.option(
-    "-f",
-    "--parameters-file",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Values from a JSON (.json) or YAML file.",
-)
+@parameter_option("A parameter's value, coerced by its declared type. Repeatable; NAME VALUE works too.")
+@file_option("Values from a JSON (.json) or YAML file.")
 @click.option("-y", "--parameters-yaml", "yaml", metavar="YAML", multiple=True, help="Values as YAML.")
 @click.option(
     "-r",

@@ -5,15 +5,26 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from nbflow.cli.console import clean_line, write_line
+from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.summary import show_value
 from nbflow.cli.table import write_facts, write_table
+from nbflow.records import schedule_to_json
 
 if TYPE_CHECKING:
     from nbflow.lifecycle import RunRecord
     from nbflow.scheduling import ScheduleRecord
 
 SHOWN_TIMES = 5
+
+
+def write_outcome(schedules: list[ScheduleRecord], *, as_json: bool) -> None:
+    """What became of those that were paused or unpaused, a line each."""
+    if as_json:
+        write_json([schedule_to_json(schedule) for schedule in schedules])
+        return
+    for schedule in schedules:
+        state = "paused" if schedule.paused else f"next: {(*list_next(schedule, 1), 'never again')[0]}"
+        write_line(clean_line(f"{schedule.id}  {schedule.name}  {state}"))
 
 
 def write_schedule(schedule: ScheduleRecord, *, runs: list[RunRecord] | None = None, problem: str = "") -> None:

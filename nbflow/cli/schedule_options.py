@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from nbflow.cli.arguments import Seconds
-from nbflow.cli.completion import complete_parameter
+from nbflow.cli.arguments import Seconds, file_option, parameter_option
 from nbflow.errors import UsageError
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -24,25 +22,8 @@ _OPTIONS = (
     click.option("--timezone", metavar="ZONE", help="Whose clock a cron expression is read by: Europe/Berlin; UTC."),
     click.option("--starts", metavar="TIME", help="No run before it; by the schedule's clock: 2026-01-31T07:00."),
     click.option("--ends", metavar="TIME", help="No run after it."),
-    click.option(
-        "-p",
-        "--parameter",
-        "pairs",
-        metavar="NAME=VALUE",
-        nargs=2,
-        multiple=True,
-        shell_complete=complete_parameter,
-        help="A parameter's value; may hold {{ scheduled_date }}, {{ scheduled_time }}, {{ last_success }}.",
-    ),
-    click.option(
-        "-f",
-        "--parameters-file",
-        "files",
-        metavar="FILE",
-        multiple=True,
-        type=click.Path(path_type=Path),
-        help="Values from a JSON (.json) or YAML file.",
-    ),
+    parameter_option("A parameter's value; may hold {{ scheduled_date }}, {{ scheduled_time }}, {{ last_success }}."),
+    file_option("Values from a JSON (.json) or YAML file."),
     click.option(
         "--catchup",
         type=click.Choice(["none", "latest", "all"]),

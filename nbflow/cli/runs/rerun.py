@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from nbflow.cli.arguments import json_option, run_argument, watch_options
-from nbflow.cli.completion import complete_parameter
+from nbflow.cli.arguments import file_option, json_option, parameter_option, run_argument, watch_options
 from nbflow.cli.papermill import PairCommand
 from nbflow.cli.values import ask_for_secrets, collect_values
 from nbflow.cli.watching import finish_run
@@ -20,25 +19,8 @@ Example:
 
 @click.command("rerun", cls=PairCommand, epilog=EPILOG, short_help="Run the same once more, with changes.")
 @run_argument
-@click.option(
-    "-p",
-    "--parameter",
-    "pairs",
-    metavar="NAME=VALUE",
-    nargs=2,
-    multiple=True,
-    shell_complete=complete_parameter,
-    help="Another value.",
-)
-@click.option(
-    "-f",
-    "--parameters-file",
-    "files",
-    metavar="FILE",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="Other values from a JSON or YAML file.",
-)
+@parameter_option("Another value.")
+@file_option("Other values from a JSON or YAML file.")
 @watch_options
 @json_option
 def command(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import click
 
 from nbflow.cli.arguments import json_option, schedules_argument
-from nbflow.cli.console import clean_line, write_json, write_line
 from nbflow.cli.exits import ExitCode
-from nbflow.records import schedule_to_json
 
 
 @click.command("pause", short_help="Make no more runs.")
@@ -15,16 +13,11 @@ from nbflow.records import schedule_to_json
 @json_option
 def command(schedule_ids: tuple[str, ...], as_json: bool) -> int:
     """Make no more runs of these schedules, until they are unpaused. Runs that go on are left alone."""
-    from nbflow.cli.schedule_display import list_next
+    from nbflow.cli.schedule_display import write_outcome
     from nbflow.project import Project
 
     with Project.open() as project:
         known = [project.schedules.get(schedule_id).id for schedule_id in schedule_ids]
         schedules = [project.schedules.pause(schedule_id) for schedule_id in known]
-    if as_json:
-        write_json([schedule_to_json(schedule) for schedule in schedules])
-    else:
-        for schedule in schedules:
-            state = "paused" if schedule.paused else f"next: {(*list_next(schedule, 1), 'never again')[0]}"
-            write_line(clean_line(f"{schedule.id}  {schedule.name}  {state}"))
+    write_outcome(schedules, as_json=as_json)
     return ExitCode.OK
