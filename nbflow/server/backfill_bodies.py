@@ -7,14 +7,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, ConfigDict, Field
 
 from nbflow.lifecycle import RunState
-from nbflow.server.bodies import (
+from nbflow.server.bodies import Body, Options
+from nbflow.server.fields import (
     ABSENT,
     Arguments,
-    Body,
-    Cursor,
     Name,
-    Options,
-    Query,
     RunId,
     Tags,
     Template,
@@ -23,6 +20,7 @@ from nbflow.server.bodies import (
     read_whole,
     shown,
 )
+from nbflow.server.queries import Cursor, Query
 
 MAX_ROWS = 100_000
 Behavior = Literal["none", "failed", "completed"]

@@ -23,9 +23,9 @@ from nbflow.server.backfill_bodies import (
     ResumeRequest,
     Span,
 )
-from nbflow.server.bodies import read, read_query
 from nbflow.server.handlers import MAX_UPLOAD, ApiHandler
 from nbflow.server.problems import Problem
+from nbflow.server.reading import read, read_query
 from nbflow.server.runs import find_parent, find_registered
 from nbflow.server.values import take_values
 

@@ -13,19 +13,11 @@ from nbflow.notebooks import read_notebook, write_atomically
 from nbflow.parameters.values import dumps_strict
 from nbflow.project.loading import LoadedFlow, load_file, load_registered, notebook_to_json
 from nbflow.records import finding_to_json, flow_to_json, parameter_to_json
-from nbflow.server.bodies import (
-    CheckRequest,
-    FlowsQuery,
-    LimitRequest,
-    NotebookBody,
-    PathQuery,
-    RegisterRequest,
-    VersionQuery,
-    read,
-    read_query,
-)
+from nbflow.server.bodies import CheckRequest, LimitRequest, NotebookBody, RegisterRequest
 from nbflow.server.handlers import MAX_UPLOAD, ApiHandler
 from nbflow.server.problems import Problem
+from nbflow.server.queries import FlowsQuery, PathQuery, VersionQuery
+from nbflow.server.reading import read, read_query
 from nbflow.server.values import take_values
 
 if TYPE_CHECKING:

@@ -15,8 +15,8 @@ from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from nbflow.errors import NbflowError, NotFoundError
 from nbflow.parameters.values import dumps_strict
-from nbflow.server.bodies import parse_json
 from nbflow.server.problems import CONTENT_TYPE, Problem, describe, to_problem
+from nbflow.server.reading import parse_json
 
 if TYPE_CHECKING:
     from nbflow.project import Project

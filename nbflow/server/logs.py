@@ -14,10 +14,11 @@ from tornado.iostream import StreamClosedError
 from nbflow.events import Event, LogLines
 from nbflow.lifecycle import RunRecord
 from nbflow.project.watching import read_events
-from nbflow.server.bodies import EventsQuery, LogsQuery, Token, read_query
 from nbflow.server.feeds import encode_end, event_to_json, read_page
 from nbflow.server.handlers import ApiHandler
 from nbflow.server.problems import Problem
+from nbflow.server.queries import EventsQuery, LogsQuery, Token
+from nbflow.server.reading import read_query
 
 if TYPE_CHECKING:
     from nbflow.project import Project

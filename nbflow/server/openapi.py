@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel
 
 from nbflow import __version__
-from nbflow.server import bodies
+from nbflow.server import bodies, fields
 from nbflow.server.handlers import ApiHandler
 from nbflow.server.operations import JSON, NOTEBOOK, OPERATIONS, Operation
 from nbflow.server.shapes import SHAPES, ref
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from nbflow.flows import FlowVersion
 
 PATH_PARAMETERS: Mapping[str, Mapping[str, Any]] = {
-    "project": {"type": "string", "pattern": bodies.PROJECT_PATTERN},
-    "name": {"type": "string", "pattern": bodies.PROJECT_PATTERN},
+    "project": {"type": "string", "pattern": fields.PROJECT_PATTERN},
+    "name": {"type": "string", "pattern": fields.PROJECT_PATTERN},
     "run_id": {"type": "string", "pattern": "^[0-9a-f]{4,32}$"},
     "backfill_id": {"type": "string", "pattern": "^[0-9a-zA-Z._-]{1,100}$"},
     "schedule_id": {"type": "string", "pattern": "^[0-9a-zA-Z._-]{1,100}$"},
-    "key": {"type": "string", "pattern": bodies.PLAIN_KEY},
+    "key": {"type": "string", "pattern": fields.PLAIN_KEY},
 }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from nbflow.server import backfill_bodies, bodies
+from nbflow.server import backfill_bodies, bodies, queries
 
 JSON = "application/json"
 NOTEBOOK = "application/x-ipynb+json"
@@ -51,7 +51,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("get", "/health", "How the server is", "Health"),
     _op("get", "/metrics", "Counts, for Prometheus", TEXT),
     _op("get", "/openapi.json", "This description", "Schema"),
-    _op("get", "/flows", "All flows", "Flows", query=bodies.FlowsQuery),
+    _op("get", "/flows", "All flows", "Flows", query=queries.FlowsQuery),
     _op(
         "post",
         "/flows",
@@ -60,7 +60,7 @@ OPERATIONS: tuple[Operation, ...] = (
         body=bodies.RegisterRequest,
         answers={200: "FlowDetail", 201: "FlowDetail"},
     ),
-    _op("get", FLOW, "A flow", "FlowDetail", query=bodies.VersionQuery),
+    _op("get", FLOW, "A flow", "FlowDetail", query=queries.VersionQuery),
     _op(
         "put",
         FLOW,
@@ -70,15 +70,15 @@ OPERATIONS: tuple[Operation, ...] = (
         answers={200: "FlowDetail", 201: "FlowDetail"},
     ),
     _op("delete", FLOW, "Forget a flow; its runs stay", None),
-    _op("get", f"{FLOW}/schema", "JSON Schema of the parameters", "Schema", query=bodies.VersionQuery),
+    _op("get", f"{FLOW}/schema", "JSON Schema of the parameters", "Schema", query=queries.VersionQuery),
     _op("get", f"{FLOW}/versions", "The versions, oldest first", "Versions"),
-    _op("get", f"{FLOW}/notebook", "The notebook of a version", NOTEBOOK, query=bodies.VersionQuery),
+    _op("get", f"{FLOW}/notebook", "The notebook of a version", NOTEBOOK, query=queries.VersionQuery),
     _op(
         "post",
         f"{FLOW}/validate",
         "Whether values would do",
         "Checked",
-        query=bodies.VersionQuery,
+        query=queries.VersionQuery,
         body=bodies.CheckRequest,
         needs_body=False,
     ),
@@ -87,7 +87,7 @@ OPERATIONS: tuple[Operation, ...] = (
         f"{FLOW}/runs",
         "Run a flow",
         None,
-        query=bodies.VersionQuery,
+        query=queries.VersionQuery,
         body=bodies.RunRequest,
         needs_body=False,
         answers=RUN_ANSWERS,
@@ -95,8 +95,8 @@ OPERATIONS: tuple[Operation, ...] = (
     ),
     _op("get", "/limits", "How many runs of flows may go on at once", "Limits"),
     _op("put", "/limits", "Limit the runs of a flow", "Limits", body=bodies.LimitRequest),
-    _op("get", "/notebooks", "A notebook below the server's folder", "Notebook", query=bodies.PathQuery),
-    _op("get", "/runs", "Runs, newest first", "Runs", query=bodies.RunsQuery),
+    _op("get", "/notebooks", "A notebook below the server's folder", "Notebook", query=queries.PathQuery),
+    _op("get", "/runs", "Runs, newest first", "Runs", query=queries.RunsQuery),
     _op(
         "post",
         "/runs",
@@ -106,8 +106,8 @@ OPERATIONS: tuple[Operation, ...] = (
         answers=RUN_ANSWERS,
         headers=IDEMPOTENCY,
     ),
-    _op("get", "/runs/counts", "How many runs there are, by state", "RunCounts", query=bodies.RunsQuery),
-    _op("get", "/runs/columns", "Some fields of many runs", "RunColumns", query=bodies.ColumnsQuery),
+    _op("get", "/runs/counts", "How many runs there are, by state", "RunCounts", query=queries.RunsQuery),
+    _op("get", "/runs/columns", "Some fields of many runs", "RunColumns", query=queries.ColumnsQuery),
     _op("get", RUN, "A run and its attempts", "RunDetail"),
     _op("patch", RUN, "Give a run another name", "Run", body=bodies.RenameRequest),
     _op("get", f"{RUN}/tree", "The tree of runs that a run belongs to", "RunTree"),
@@ -134,8 +134,8 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("post", f"{RUN}/waiting", "Its notebook waits for others", None, body=bodies.WaitingRequest),
     _op("get", f"{RUN}/hooks", "What was recorded of its hooks", "Hooks"),
     _op("get", f"{RUN}/source", "The notebook that it executes", NOTEBOOK),
-    _op("get", f"{RUN}/logs", "What the notebook printed", TEXT, query=bodies.LogsQuery),
-    _op("get", f"{RUN}/events", "What happens, as it happens", "text/event-stream", query=bodies.EventsQuery),
+    _op("get", f"{RUN}/logs", "What the notebook printed", TEXT, query=queries.LogsQuery),
+    _op("get", f"{RUN}/events", "What happens, as it happens", "text/event-stream", query=queries.EventsQuery),
     _op("get", f"{RUN}/notebook", "The executed notebook", NOTEBOOK),
     _op("get", f"{RUN}/report", "The executed notebook as a page", "text/html"),
     _op("get", "/backfills", "Backfills, newest first", "Backfills", query=backfill_bodies.BackfillsQuery),
@@ -171,7 +171,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("get", f"{BACKFILL}/runs", "Its runs, by row", "Runs", query=backfill_bodies.BackfillRunsQuery),
     _op("get", f"{BACKFILL}/grid", "Every row in few words", "Grid", query=backfill_bodies.BackfillQuery),
     _op("get", f"{BACKFILL}/frame", "The table of results", "text/csv"),
-    _op("get", "/schedules", "All schedules", "Schedules", query=bodies.SchedulesQuery),
+    _op("get", "/schedules", "All schedules", "Schedules", query=queries.SchedulesQuery),
     _op(
         "post", "/schedules", "Have a flow run by itself", None, body=bodies.ScheduleRequest, answers={201: "Schedule"}
     ),
@@ -182,7 +182,7 @@ OPERATIONS: tuple[Operation, ...] = (
     _op("post", f"{SCHEDULE}/pause", "Fire no more", "Schedule"),
     _op("post", f"{SCHEDULE}/unpause", "Fire again", "Schedule"),
     _op("post", f"{SCHEDULE}/run", "Run it now", None, answers={201: "Run"}),
-    _op("get", "/kv", "Key-value pairs", "Pairs", query=bodies.PairsQuery),
+    _op("get", "/kv", "Key-value pairs", "Pairs", query=queries.PairsQuery),
     _op("get", "/kv/{key}", "A pair", "Pair"),
     _op("put", "/kv/{key}", "Store a JSON value", "Pair", takes=JSON),
     _op("delete", "/kv/{key}", "Forget a pair", None),

@@ -10,9 +10,10 @@ from nbflow.errors import NotFoundError
 from nbflow.parameters.values import dumps_exact
 from nbflow.project import Project
 from nbflow.project.pairs import MAX_KEY
-from nbflow.server.bodies import PairsQuery, read_query
 from nbflow.server.handlers import ApiHandler
 from nbflow.server.problems import Problem
+from nbflow.server.queries import PairsQuery
+from nbflow.server.reading import read_query
 
 
 class PairsHandler(ApiHandler):

@@ -17,21 +17,18 @@ from nbflow.project.loading import LoadedFlow, load_file
 from nbflow.records import attempt_to_json, run_to_json
 from nbflow.server.bodies import (
     CancelRequest,
-    ColumnsQuery,
     RenameRequest,
     RerunRequest,
     RunRequest,
-    RunsQuery,
     StartRequest,
-    VersionQuery,
     WaitingRequest,
-    read,
-    read_query,
 )
 from nbflow.server.flows import load_version, to_content
 from nbflow.server.handlers import MAX_UPLOAD, ApiHandler
 from nbflow.server.idempotency import Once
 from nbflow.server.problems import Problem
+from nbflow.server.queries import ColumnsQuery, RunsQuery, VersionQuery
+from nbflow.server.reading import read, read_query
 from nbflow.server.values import take_values
 
 if TYPE_CHECKING:

@@ -13,9 +13,11 @@ from nbflow.project.loading import LoadedFlow, load_file
 from nbflow.project.templates import make_moment, resolve_values
 from nbflow.records import schedule_to_json
 from nbflow.scheduling import Cron, Every, ScheduleRecord, cron, every, next_times
-from nbflow.server.bodies import ScheduleChange, ScheduleRequest, SchedulesQuery, read, read_query
+from nbflow.server.bodies import ScheduleChange, ScheduleRequest
 from nbflow.server.handlers import ApiHandler
 from nbflow.server.problems import Problem
+from nbflow.server.queries import SchedulesQuery
+from nbflow.server.reading import read, read_query
 from nbflow.server.runs import StartingHandler, find_registered
 
 if TYPE_CHECKING:
