@@ -8,7 +8,6 @@ first. nbclient's handling of outputs, display ids, Output widgets and widget st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
 from queue import Empty
 from typing import Any
 
@@ -21,12 +20,11 @@ from nbflow.engines.endings import describe_death, describe_error, describe_stop
 from nbflow.engines.kernel import Kernel, KernelDied
 from nbflow.engines.narrator import Narrator, strip_ansi
 from nbflow.engines.outputs import PrintedText, mask_output
-from nbflow.engines.questions import CHILDREN, HIDDEN, SET_UP
+from nbflow.engines.questions import ask, ask_for_children, ask_hidden, ask_set_up, read_answer
 from nbflow.engines.session import Ending, Session
 from nbflow.engines.stopping import Stop, StopWatch
 from nbflow.events import EventKind
 from nbflow.lifecycle import AttemptState, FailureKind
-from nbflow.parameters.readback import parse_readback
 
 FLUSH_INTERVAL = 0.05
 """Seconds between two flushes of the log: a child's line is on its parent's screen well within 150 ms."""
@@ -50,7 +48,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self._printed: dict[int, PrintedText] = {}
         self._stop: StopWatch | None = None
         self._deadline: float | None = None
-        self._answers: dict[str, Any] = {}
+        self._reply: dict[str, Any] = {}
         self._is_set_up = False
         self._handed_on = 0.0
         self._number = 0
@@ -135,7 +133,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             )
             return True
         if not self._is_set_up and index not in session.declaring:
-            await self._execute_silently(SET_UP)
+            await self._execute_silently("", {"set_up": ask_set_up()})
             self._is_set_up = True
         manager.cell_start(cell, index)
         title = describe_cell(cell)
@@ -199,8 +197,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
 
     def _judge(self, cell: Any, index: int, reply: dict[str, Any], allows: bool) -> bool:
         """What the reply to a cell means for the run; whether to go on."""
-        self._answers = reply.get("user_expressions") or {}
-        self._is_set_up = self._is_set_up or self._answers.get("set_up", {}).get("status") == "ok"
+        self._reply = reply
+        self._is_set_up = self._is_set_up or read_answer(reply, "set_up") is not None
         if reply.get("execution_count"):
             cell["execution_count"] = reply["execution_count"]
         if reply["status"] == "error" and not (allows or reply.get("ename") in self.allow_error_names):
@@ -227,10 +225,10 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             if reply["status"] != "ok":
                 raise RuntimeError("the kernel refused the secrets")
         if session.hidden:
-            session.mask.add((await self._read_values(HIDDEN % list(session.hidden)) or {}).values())
+            session.mask.add((await self._read_values(ask_hidden(list(session.hidden))) or {}).values())
         if not session.readback:
             return
-        values = _parse_answer(self._answers) or await self._read_values(session.readback)
+        values = read_answer(self._reply, "values") or await self._read_values(ask(session.readback))
         if values is not None:
             session.values = session.mask.json(values)
             session.listener.add(EventKind.VALUES, {"values": session.values})
@@ -240,18 +238,18 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
     async def _read_values(self, expression: str) -> dict[str, Any] | None:
         """What the kernel answers to an expression whose value is JSON; None when it can't."""
         reply = await self._execute_silently("", {"values": expression})
-        return _parse_answer(reply.get("user_expressions") or {})
+        return read_answer(reply, "values")
 
     def _find_questions(self, index: int) -> dict[str, str] | None:
         """What is asked together with the cells that set parameters, and with the last, to spare questions of their own."""
         session = self.session
         asked = {}
         if not self._is_set_up and index in session.declaring:
-            asked["set_up"] = SET_UP
+            asked["set_up"] = ask_set_up()
         if index == session.declared_until and session.readback and not session.secrets_source and not session.hidden:
-            asked["values"] = session.readback
+            asked["values"] = ask(session.readback)
         if index == self._last and self._speaks_python():
-            asked["children"] = CHILDREN
+            asked["children"] = ask_for_children()
         return asked or None
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
@@ -418,11 +416,6 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 for index in list(self._printed):
                     self._settle_printed(index, final=False)
                 self.session.saver.request()
-
-
-def _parse_answer(answers: Mapping[str, Any]) -> dict[str, Any] | None:
-    answer = answers.get("values") or {}
-    return parse_readback(answer["data"]["text/plain"]) if answer.get("status") == "ok" else None
 
 
 async def _receive(channel: Any) -> dict[str, Any]:

@@ -2,28 +2,56 @@
 
 from __future__ import annotations
 
-_SET_UP_SOURCE = """
-import json, sys
-for stream in (sys.stdout, sys.stderr):
-    stream.flush_interval = 0.05
-session = sys.modules["IPython"].get_ipython().kernel.session
-pack = session.pack
-def pack_any(content):
-    try:
-        return pack(content)
-    except UnicodeEncodeError:
-        return json.dumps(content, default=str).encode("ascii")
-session.pack = pack_any
-"""
-SET_UP = f"exec({_SET_UP_SOURCE!r}, {{}})"
-"""ipykernel hands on what a cell prints every 0.2 s, too slow for a log that is watched; and it loses the message, with
-the end of the cell, when a lone surrogate is printed."""
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
 
-HIDDEN = (
-    "__import__('json').dumps({name: value for name, value in globals().items() "
-    "if name in %r and isinstance(value, str)})"
-)
-"""The values of secret parameters that the notebook gets for itself, from its environment say."""
+from nbflow.engines.inside import SOURCE
+from nbflow.parameters.readback import parse_readback, parse_values
+
+_INSIDE = "nbflow.engines.inside"
+
+
+def ask(expression: str) -> str:
+    """A question for ``user_expressions``, whose answer is the expression's value (JSON) for :func:`read_answer`."""
+    return f"{_find('tell')}({expression})"
+
+
+@cache
+def _find(name: str) -> str:
+    """A function of ours there: loaded already in forks of the fork server, compiled elsewhere. No name is bound."""
+    from importlib.resources import files
+
+    source = files("nbflow.engines").joinpath("inside.py").read_text(encoding="utf-8")
+    builtins, modules = '__import__("builtins")', '__import__("sys").modules'
+    loaded = f"{builtins}.getattr({modules}.get({_INSIDE!r}), {name!r}, None)"
+    made = f"(lambda space: ({builtins}.exec({source!r}, space), space[{name!r}])[1])({{'__name__': 'nbflow_inside'}})"
+    return f"({loaded} or {made})"
+
+
+def ask_set_up() -> str:
+    """Has the kernel hand on what cells print as soon as it can."""
+    return ask(f"{_find('set_up')}()")
+
+
+def ask_hidden(names: list[str]) -> str:
+    """The values of secret parameters that the notebook gets for itself, from its environment say."""
+    found = f"{{name: value for name, value in globals().items() if name in {names} and isinstance(value, str)}}"
+    return ask(f"__import__('json').dumps({found})")
+
 
 CHILDREN = "getattr(__import__('sys').modules.get('nbflow.api.session'), 'wait_for_children', bool)() and None"
-"""What a run has left to do behind its last cell, where the notebook has submitted runs."""
+
+
+def ask_for_children() -> str:
+    """Waits for what a run has left to do behind its last cell, where the notebook has submitted runs."""
+    return ask(CHILDREN)
+
+
+def read_answer(reply: Mapping[str, Any], name: str) -> dict[str, Any] | None:
+    """The answer in a reply to the question of that name; None when there is none."""
+    answer = (reply.get("user_expressions") or {}).get(name) or {}
+    if answer.get("status") != "ok":
+        return None
+    told = [one["value"] for one in reply.get("payload") or [] if one.get("source") == SOURCE]
+    return parse_values(told[-1]) if told else parse_readback(answer.get("data", {}).get("text/plain", ""))

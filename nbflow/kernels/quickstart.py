@@ -7,9 +7,11 @@ anything is not as it is known here, the libraries find them for themselves.
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import gc
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Any
@@ -17,6 +19,15 @@ from weakref import WeakKeyDictionary
 
 LAUNCHER = "ipykernel_launcher"
 _MEMORY_HISTORY = "--HistoryManager.hist_file=:memory:"
+_FILES = ("*.ipy", "*.py")
+_PATTERNS: tuple[tuple[str, int], ...] = (
+    (r"(?i)^[rubf]*$", 0),
+    (r"([^\\] )", 0),
+    (r"^[\w|\s.]+\(([^)]*)\).*", 0),
+    (r"[\s|\[]*(\w+)(?:\s*=\s*.*)", 0),
+    (".*Trio's signal handling code might have collided.*", re.IGNORECASE),
+)
+"""What IPython and ipykernel compile for each shell."""
 
 
 def prepare() -> None:
@@ -31,6 +42,7 @@ def prepare() -> None:
             _read_arguments_sooner(IPKernelApp)
     _collect_later(IPKernelApp)
     _list_files_sooner(ipkernel)
+    _compile_patterns()
 
 
 def _find_sections_sooner() -> None:
@@ -116,6 +128,17 @@ def _collect_later(app_class: Any) -> None:
             gc.enable()
 
     app_class.initialize = initialize
+
+
+def _compile_patterns() -> None:
+    """They stay in the caches of ``re`` and ``fnmatch``."""
+    from IPython.core.completer import CompletionSplitter
+
+    CompletionSplitter()
+    for pattern, flags in _PATTERNS:
+        re.compile(pattern, flags)
+    for file in _FILES:
+        fnmatch.fnmatchcase("", file)
 
 
 class _File:

@@ -28,8 +28,16 @@ def readback_expression(names: Sequence[str]) -> str:
 def parse_readback(reply_text: str) -> dict[str, Any]:
     """The values of a ``text/plain`` reply, in JSON form; empty when it is not what the expression gives."""
     try:
-        values = loads_exact(ast.literal_eval(reply_text))
+        return parse_values(ast.literal_eval(reply_text))
     except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return {}
+
+
+def parse_values(text: Any) -> dict[str, Any]:
+    """The values that the expression's own value stands for, in JSON form; empty when it is not what it gives."""
+    try:
+        values = loads_exact(text)
+    except (ValueError, TypeError, RecursionError):
         return {}
     return values if isinstance(values, dict) else {}
 
