@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import urllib.error
 import urllib.parse
 import urllib.request
 from http.cookiejar import CookieJar
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +18,9 @@ from nbflow.server.handlers import METHODS
 from nbflow.server.operations import OPERATIONS
 from nbflow.server.routes import API, list_routes
 from tests.conftest import notebook_content
+from tests.project_fixtures import wait_until
 from tests.server_fixtures import TOKEN, ServerProcess
+from tests.web_fixtures import WebServer
 
 FILLED = {"project": "p", "name": "f", "run_id": "abcdef", "schedule_id": "abcdef", "backfill_id": "abcdef", "key": "k"}
 
@@ -101,6 +106,58 @@ def test_a_session_needs_its_xsrf_token_and_its_own_origin(api_server: ServerPro
     assert browser.post("runs", X_XSRFToken=browser.xsrf) == 422
 
 
+def test_no_write_is_taken_from_a_session_alone(api_server: ServerProcess) -> None:
+    """Every address and method that changes something, with the cookie of somebody who has logged in."""
+    browser = Browser(api_server)
+    session = {"Cookie": "; ".join(f"{cookie.name}={cookie.value}" for cookie in browser.jar)}
+    foreign = {**session, "Origin": "http://evil.example", "X-XSRFToken": browser.xsrf}
+    for address in ADDRESSES:
+        for method in ("POST", "PUT", "PATCH", "DELETE"):
+            answer = api_server.ask(method, address, b"{}", token=None, headers=session)
+            assert answer.status in (403, 405), f"{method} {address}: {answer.status}"
+            answer = api_server.ask(method, address, b"{}", token=None, headers=foreign)
+            assert answer.status in (403, 404, 405), f"{method} {address}: {answer.status}"
+    # As a form of another page would send it: without a preflight, and with the token in no header.
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
+        sent = {**session, "Content-Type": kind, "Origin": "null"}
+        assert api_server.ask("POST", "runs", b'{"path": "x.ipynb"}', token=None, headers=sent).status == 403
+
+
+def test_no_answer_is_given_to_a_foreign_host(api_server: ServerProcess) -> None:
+    for address in ADDRESSES:
+        for method in ("GET", "POST", "DELETE"):
+            answer = api_server.ask(
+                method, address, None if method == "GET" else b"{}", headers={"Host": "evil.example"}
+            )
+            assert answer.status in (403, 405), f"{method} {address}: {answer.status}"
+
+
+def test_below_a_base_url_nothing_is_answered_without_the_token(web_server: WebServer) -> None:
+    root = web_server.url.removesuffix("nbflow/").rstrip("/")
+    for address in ADDRESSES:
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            for header in ({}, {"Authorization": "token wrong"}, {"Authorization": "Bearer "}, {"Cookie": "_xsrf=x"}):
+                request = urllib.request.Request(f"{root}{address}", method=method, headers=header)
+                request.data = b"{}" if method != "GET" else None
+                try:
+                    status = _STRAIGHT.open(request, timeout=60).status
+                except urllib.error.HTTPError as error:
+                    status = error.code
+                allowed = (401,) if address.startswith("/nbflow/api") else (302, 401, 403, 405)
+                assert status in allowed, f"{method} {address} {header}: {status}"
+    # Without the base URL there is nothing at all.
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        _STRAIGHT.open(f"{root.removesuffix('/some/where')}/nbflow/api/runs", timeout=60)
+
+
+class _Straight(urllib.request.HTTPRedirectHandler):
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_STRAIGHT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Straight())
+
+
 def test_a_foreign_host_is_refused(api_server: ServerProcess) -> None:
     answer = api_server.ask("GET", "runs", headers={"Host": "evil.example"})
     assert answer.status == 403
@@ -144,6 +201,76 @@ def test_a_secret_reaches_the_notebook_and_no_answer(served: ServerProcess) -> N
     assert repeated.json["id"] == run["id"]
 
 
+def list_processes(value: bytes) -> list[str]:
+    """Whose command line or environment holds *value*, of all that can be looked into."""
+    found = []
+    for process in Path("/proc").iterdir():
+        for name in ("cmdline", "environ"):
+            try:
+                if (
+                    process.name.isdecimal()
+                    and int(process.name) != os.getpid()
+                    and value in (process / name).read_bytes()
+                ):
+                    found.append(f"{process.name} {name}")
+            except OSError:
+                pass
+    return found
+
+
+@pytest.mark.kernel
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="there is no /proc to look at processes by")
+def test_a_secret_is_in_no_process_and_on_no_page(served: ServerProcess) -> None:
+    """Looked for while the notebook runs, and behind every address that can be read when it has ended."""
+    secret, plain = "hush-hush-2718", "not-so-secret-2718"
+    go = served.folder / "go"
+    code = (
+        "import os, pathlib, subprocess, sys, time\n"
+        f"print('waiting', token, flush=True); child = subprocess.Popen(['sleep', '60', ], env={{**os.environ, 'PLAIN': {plain!r}}})\n"
+        f"while not pathlib.Path({str(go)!r}).exists(): time.sleep(0.05)\n"
+        "child.kill()\nprint(token, file=sys.stderr)\nraise ValueError(token)"
+    )
+    parameters = "from nbflow import Secret\ntoken: Secret = None\n"
+    (served.folder / "hushed.ipynb").write_text(json.dumps(notebook_content([code], parameters=parameters)))
+    served.wait_for_worker().post("flows", {"project": "hush", "name": "hushed", "path": "hushed.ipynb"})
+    made = served.post("flows/hush/hushed/runs", {"parameters": {"token": secret}, "options": {"report": "html"}}).json
+    wait_until(lambda: "waiting" in served.get(f"runs/{made['id']}/logs").text, 120)
+    assert list_processes(plain.encode()) != []  # so that nothing is found for another reason than that it is not there
+    assert list_processes(secret.encode()) == []
+    go.write_text("")
+    run = served.wait_for_end(made["id"])
+    assert run["state"] == "failed"
+    assert run["failure"]["evalue"] == "********"
+    again = served.post(f"runs/{run['id']}/rerun", {"parameters": {"token": secret}})
+    served.wait_for_end(again.json["id"])
+    assert read_everything(served, run["id"], secret) == []
+    kept = [path for root in (served.home, served.folder) for path in root.rglob("*") if path.is_file()]
+    assert [path for path in (*kept, served.log) if secret.encode() in path.read_bytes()] == []
+
+
+def read_everything(server: ServerProcess, run_id: str, secret: str) -> list[str]:
+    """The addresses, of all that can be read, whose answers hold *secret*."""
+    fields = {**FILLED, "run_id": run_id, "project": "hush", "name": "hushed"}
+    addresses = [f"/nbflow/api{one.path.format(**fields)}" for one in OPERATIONS if one.method == "get"]
+    addresses += [f"/nbflow/api/runs/columns?{'&'.join(f'field={name}' for name in RUN_FIELDS)}"]
+    addresses += [f"/nbflow/{page}" for page in ("", "runs", f"runs/{run_id}", "flows/hush/hushed", "app/hush/hushed")]
+    addresses += [
+        "/nbflow/notebook?path=hushed.ipynb",
+        f"/nbflow/notebook?from={run_id}",
+        f"/nbflow/runs/{run_id}/report",
+    ]
+    found = []
+    for address in addresses:
+        answer = server.ask("GET", address)
+        assert answer.status < 500, address
+        if secret in answer.text:
+            found.append(address)
+    return found
+
+
+RUN_FIELDS = ("parameters", "values", "results", "failure", "message", "last_line", "name", "tags")
+
+
 HOSTILE = """from IPython.display import HTML
 HTML("<script>document.title='owned'; fetch('/nbflow/api/runs')</script><img src=x onerror=alert(1)>")"""
 
@@ -159,7 +286,7 @@ def test_what_a_notebook_made_is_served_in_a_sandbox(served: ServerProcess) -> N
     assert notebook.headers["Content-Disposition"].startswith("attachment")
     for answer in (report, notebook):
         policy = answer.headers["Content-Security-Policy"]
-        assert policy.startswith("sandbox allow-scripts allow-popups; default-src 'none'")
+        assert policy.startswith("sandbox allow-scripts; default-src 'none'")
         assert "allow-same-origin" not in policy
         assert not any(word in policy for word in ("connect-src", "'self';", "http"))
 

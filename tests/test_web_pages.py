@@ -80,7 +80,7 @@ def test_a_new_user_registers_a_notebook_runs_it_for_a_day_and_sees_how_it_went(
     expect(page.get_by_role("row", name=re.compile("check"))).to_be_visible()
     page.get_by_role("tab", name="Notebook").click()
     frame = page.locator("iframe")
-    expect(frame).to_have_attribute("sandbox", "allow-scripts allow-popups")
+    expect(frame).to_have_attribute("sandbox", "allow-scripts")
     expect(page.frame_locator("iframe").get_by_text("loading 2026-01-31 EU")).to_be_visible(timeout=60_000)
 
     page.get_by_role("link", name="Run again with edits").click()

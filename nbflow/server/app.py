@@ -57,6 +57,10 @@ class NbflowServer(ExtensionApp):
         scope = AppScope(reference=self.only, base_url=self.serverapp.base_url, folder=folder) if self.only else None
         self.service = Service(Settings(folder=folder, works=self.works, scope=scope), self.log)
         self.settings["nbflow_service"] = self.service
+        if self.serverapp.starter_app is self:
+            # Not every browser holds a session back where a page of somebody else asks for ours.
+            identity = self.serverapp.identity_provider
+            identity.cookie_options = {"samesite": "Lax", **identity.cookie_options}
 
     def initialize_handlers(self) -> None:
         self.handlers.extend(list_routes())

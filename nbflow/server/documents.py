@@ -36,10 +36,14 @@ class RunSourceHandler(ApiHandler):
 
 
 class RunReportHandler(ApiHandler):
-    """The executed notebook as a page."""
+    """The executed notebook as a page. In a tab of its own it could lead the tab elsewhere, so it gets a frame in one."""
 
     async def get(self, run_id: str) -> None:
         run = await self.call(self.project.get_run, run_id)
+        self.set_header("Vary", "Sec-Fetch-Dest")
+        if self.request.headers.get("Sec-Fetch-Dest") == "document":
+            self.redirect(f"{self.base_url}nbflow/runs/{run.id}/report")
+            return
         path = await self.call(make_report, self.project, run)
         page = await self.call(path.read_bytes)
         self.set_header("Content-Security-Policy", SANDBOX_POLICY)

@@ -31,10 +31,10 @@ MAX_UPLOAD = 64 * 1024 * 1024
 UNAUTHORIZED = {"WWW-Authenticate": 'Bearer realm="nbflow"'}
 BASE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 SANDBOX_POLICY = (
-    "sandbox allow-scripts allow-popups; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
     "img-src data:; font-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-"""For what a notebook made: its scripts run in an origin of their own, without cookies, network or a way out."""
+"""For what a notebook made: its scripts run in an origin of their own, without cookies, network, windows or a way out."""
 
 
 class NbflowHandler(JupyterHandler):
@@ -74,6 +74,17 @@ class NbflowHandler(JupyterHandler):
         if not allowed:
             raise Problem(HTTPStatus.FORBIDDEN, f"{self.current_user.username} may not {action} here")
 
+    async def check_scope(self) -> None:
+        """Refuse what belongs to another flow than the one that this server is the app of. Raises NotFoundError."""
+        scope = self.service.settings.scope
+        if scope is None:
+            return
+        if self.get_query_arguments("version"):
+            raise NotFoundError("the app runs the newest version of its flow only")
+        run_id = scope.find_run(self.request.path)
+        if run_id is not None and not scope.owns(await self.call(self.project.get_run, run_id)):
+            raise NotFoundError(f"run {run_id}: the app has made no such run")
+
     @classmethod
     def find_methods(cls) -> list[str]:
         """The methods that it answers."""
@@ -112,18 +123,7 @@ class ApiHandler(NbflowHandler, APIHandler):
         await self.authorize()
         if self.request.method not in self.find_methods():
             raise HTTPError(405)
-        await self._check_scope()
-
-    async def _check_scope(self) -> None:
-        """Refuse what belongs to another flow than the one that this server is the app of. Raises NotFoundError."""
-        scope = self.service.settings.scope
-        if scope is None:
-            return
-        if self.get_query_arguments("version"):
-            raise NotFoundError("the app runs the newest version of its flow only")
-        run_id = scope.find_run(self.request.path)
-        if run_id is not None and not scope.owns(await self.call(self.project.get_run, run_id)):
-            raise NotFoundError(f"run {run_id}: the app has made no such run")
+        await self.check_scope()
 
     def check_xsrf_cookie(self) -> None:
         """Who is not known is told to log in, rather than that a cookie is missing."""

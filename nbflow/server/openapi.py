@@ -148,7 +148,7 @@ def _strip(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_header(name: str, text: str) -> dict[str, Any]:
-    schema = {"type": "string", "pattern": "^[!-~]{1,200}$"}
+    schema = {"type": "string", "pattern": "^[!-~]([ -~]{0,198}[!-~])?$"}  # what HTTP leaves of blanks around it
     return {"name": name, "in": "header", "required": False, "description": text, "schema": schema}
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from nbflow.lifecycle import RunState
-from nbflow.server.fields import NO_NUL, FlowName, Name, Tags, Text, Time
+from nbflow.server.fields import MAX_TAGS, NO_NUL, FlowName, Text, Time
 
 
 class Query(BaseModel):
@@ -55,12 +55,12 @@ class RunsQuery(Query):
 
     state: list[RunState] = Field(default_factory=list)
     flow: Text | None = None
-    tag: Tags = Field(default_factory=list)
-    name: Name | None = None
-    parent_id: Name | None = None
-    root_id: Name | None = None
-    schedule_id: Name | None = None
-    backfill_id: Name | None = None
+    tag: Annotated[list[Text], Field(max_length=MAX_TAGS)] = Field(default_factory=list)
+    name: Text | None = None
+    parent_id: Text | None = None
+    root_id: Text | None = None
+    schedule_id: Text | None = None
+    backfill_id: Text | None = None
     sequence: Annotated[list[Annotated[int, Field(ge=0, le=10**15)]], Field(max_length=500)] = Field(
         default_factory=list
     )

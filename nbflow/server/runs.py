@@ -45,7 +45,7 @@ class StartingHandler(ApiHandler):
         """Raises Problem for a key that is none."""
         return Once(self.project, self.request.headers.get("Idempotency-Key"))
 
-    def check_scope(self, request: RunRequest) -> None:
+    def check_request(self, request: RunRequest) -> None:
         """Raises Problem where the server is an app, whose form could not ask for this."""
         scope = self.service.settings.scope
         if scope is not None:
@@ -104,7 +104,7 @@ class FlowRunsHandler(StartingHandler):
         query = read_query(VersionQuery, self.read_arguments())
         body = self.read_json(optional=True)
         request = read(RunRequest, body)
-        self.check_scope(request)
+        self.check_request(request)
         flow = await self.call(load_version, self.project, f"{project}/{name}", query.version)
         run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)
@@ -124,7 +124,7 @@ class RunsHandler(StartingHandler):
     async def post(self) -> None:
         body = self.read_json()
         request = read(StartRequest, body)
-        self.check_scope(request)
+        self.check_request(request)
         flow = await self.call(find_flow, self.service, request, body)
         run, replayed = await self.call(start, self.once, self.service, flow, request, body)
         self.answer_run(run, replayed=replayed)

@@ -24,7 +24,7 @@ from nbflow.server.problems import Problem
 
 READING = ("GET", "HEAD")
 LOGIN = ("login", "logout", "oauth_callback")
-RUN = re.compile(r"nbflow/api/runs/([^/]+)(?:/(cancel|events|logs|notebook|report))?")
+RUN = re.compile(r"nbflow/api/runs/([^/]+)(?:/(cancel|events|logs|notebook|report))?|nbflow/runs/([^/]+)/report")
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 CLOSED_OPTIONS = frozenset({"cwd", "kernel", "output"})
 """With another kernel, folder or output the notebook would be made to do what its author did not mean."""
@@ -46,6 +46,10 @@ class AppScope:
     def admits(self, method: str, path: str) -> bool:
         """Whether a request is one that the app makes. Of its runs, ``owns`` tells."""
         place = path.removeprefix(self.base_url) if path.startswith(self.base_url) else ""
+        if run := RUN.fullmatch(place):
+            wanted = ("POST",) if run[2] == "cancel" else READING
+            # Whoever knows all of an id has it from the app: beginnings can be tried out.
+            return method in wanted and RUN_ID.fullmatch(run[1] or run[3]) is not None
         if place.startswith("nbflow/api/"):
             return self._admits_call(method, place)
         if place in LOGIN:
@@ -61,10 +65,6 @@ class AppScope:
         return unquote(path) == f"{unquote(self.base_url)}nbflow/app/{self.reference}"
 
     def _admits_call(self, method: str, place: str) -> bool:
-        if run := RUN.fullmatch(place):
-            wanted = ("POST",) if run[2] == "cancel" else READING
-            # Whoever knows all of an id has it from the app: beginnings can be tried out.
-            return method in wanted and RUN_ID.fullmatch(run[1]) is not None
         flow = f"nbflow/api/flows/{self.reference}"
         known: Mapping[str, tuple[str, ...]] = {flow: READING, f"{flow}/validate": ("POST",), f"{flow}/runs": ("POST",)}
         if self.is_path:
@@ -74,7 +74,7 @@ class AppScope:
     def find_run(self, path: str) -> str | None:
         """The run that a request is about."""
         run = RUN.fullmatch(path.removeprefix(self.base_url))
-        return run[1] if run else None
+        return run[1] or run[3] if run else None
 
     def owns(self, run: RunRecord) -> bool:
         if self.is_path:

@@ -6,7 +6,7 @@ from nbflow.server.pages.backfills import BackfillPage, BackfillsPage
 from nbflow.server.pages.flows import AppPage, FlowPage, FlowsPage, NotebookPage
 from nbflow.server.pages.handler import PageHandler
 from nbflow.server.pages.lists import PairsPage, RunsPage, SchedulesPage
-from nbflow.server.pages.runs import RunPage
+from nbflow.server.pages.runs import ReportPage, RunPage
 
 PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/?", FlowsPage),
@@ -16,6 +16,7 @@ PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/notebook/?", NotebookPage),
     (r"/nbflow/runs/?", RunsPage),
     (r"/nbflow/runs/([^/]+)/?", RunPage),
+    (r"/nbflow/runs/([^/]+)/report", ReportPage),
     (r"/nbflow/backfills/?", BackfillsPage),
     (r"/nbflow/backfills/([^/]+)/?", BackfillPage),
     (r"/nbflow/schedules/?", SchedulesPage),

@@ -39,6 +39,7 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
         if self._finished:
             return
         await self.authorize()
+        await self.check_scope()
         self._hide_token()
 
     @property

@@ -25,6 +25,16 @@ class RunPage(PageHandler):
         self.show("run.html", run=run.id, name=run.name, schema=schema)
 
 
+class ReportPage(PageHandler):
+    """The report of a run by itself: in a frame, since what a notebook made may not have the tab."""
+
+    section = "Runs"
+
+    async def get(self, run_id: str) -> None:
+        run = await self.call(self.project.get_run, run_id)
+        self.show("report.html", run=run.id, name=run.name)
+
+
 def _find_schema(project: Project, run: RunRecord) -> dict[str, Any] | None:
     """Of the notebook as it was when the run was asked for; None where it is gone."""
     try:

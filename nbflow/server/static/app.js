@@ -83,7 +83,7 @@ function watch(made) {
 
 $("#notebook-box").addEventListener("toggle", (event) => {
     if (!event.target.open) return replace($("#notebook"))
-    const sandbox = "allow-scripts allow-popups"
+    const sandbox = "allow-scripts"
     return replace(
         $("#notebook"),
         h("iframe", {

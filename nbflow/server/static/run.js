@@ -220,7 +220,7 @@ function showNotebook() {
     if (place.dataset.shown === run.state) return undefined
     place.dataset.shown = run.state
     const src = apiHref(`runs/${id}/report`)
-    const sandbox = "allow-scripts allow-popups"
+    const sandbox = "allow-scripts"
     return replace(
         place,
         h("iframe", { src, sandbox, referrerpolicy: "no-referrer", title: "Executed notebook", loading: "lazy" }),
