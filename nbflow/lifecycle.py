@@ -42,10 +42,12 @@ class RunState(StrEnum):
 
     @property
     def is_terminal(self) -> bool:
+        """Whether it is final."""
         return self in TERMINAL
 
     @property
     def is_success(self) -> bool:
+        """Whether what was wanted is there."""
         return self in (RunState.COMPLETED, RunState.SKIPPED)
 
 
@@ -74,10 +76,6 @@ class AttemptState(StrEnum):
     LOST = "lost"
     CANCELLED = "cancelled"
     NOT_STARTED = "not_started"
-
-    @property
-    def is_open(self) -> bool:
-        return self in (AttemptState.CLAIMED, AttemptState.STARTED)
 
 
 class Priority(IntEnum):

@@ -147,7 +147,7 @@ def check_truth(project: Project, runs: int) -> list[Any]:
         assert run.state.is_terminal, run
         assert run.ended is not None
         for attempt in project.store.list_attempts(run.id):
-            assert not attempt.state.is_open
+            assert attempt.state not in (AttemptState.CLAIMED, AttemptState.STARTED)
             assert attempt.ended is not None
     assert not project.store.list_open_attempts()
     for path in project.config.home.rglob("*.ipynb"):

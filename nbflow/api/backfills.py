@@ -44,10 +44,12 @@ class Backfill:
 
     @property
     def id(self) -> str:
+        """For ever; an unambiguous beginning of it will do where one is asked for."""
         return self._record.id
 
     @property
     def name(self) -> str:
+        """For people: given with the call, or made from the name of the flow."""
         return self._record.name
 
     @property
@@ -80,7 +82,7 @@ class Backfill:
         return dict(self.look().counts)
 
     def runs(self, *, state: str | Sequence[str] = (), limit: int | None = None) -> Runs:
-        """Its runs in the order of its rows: all, or those in one of these states."""
+        """Its runs in the order of its rows: all, or those in one of these states. Raises UsageError for an unknown state."""
         states = (state,) if isinstance(state, str) else tuple(state)
         try:
             wanted = tuple(RunState(text) for text in states)
@@ -92,8 +94,9 @@ class Backfill:
     def wait(self, timeout: float | None = None, *, progress: bool = True) -> Self:
         """Wait until nothing more happens by itself. Raises WaitTimeout after *timeout* seconds.
 
-        Meanwhile a notebook shows a bar and the grid, a terminal a bar, unless *progress* is false. Rows that failed raise nothing: ``state`` and ``to_frame()`` tell them. Ctrl-C ends the rows that run here; those
-        that wait are left for :meth:`resume`.
+        Meanwhile a notebook shows a bar and the grid, a terminal a bar, unless *progress* is false. Rows that failed raise
+        nothing: ``state`` and ``to_frame()`` tell them. Ctrl-C ends the rows that run here; those that wait are left for
+        :meth:`resume`.
         """
         backfills = self._project.backfills
         try:

@@ -23,7 +23,8 @@ def create_flow_run(
 ) -> Run:
     """Submit a run of a flow (a path, a registered name, or a :class:`Flow`) and return at once.
 
-    *options* are those of :meth:`Flow.options`. The pair of :func:`wait_for_flow_run`, named as in Prefect 1.
+    *options* are those of :meth:`Flow.options`. The pair of :func:`wait_for_flow_run`, named as in Prefect 1. Raises
+    NotebookError, NotFoundError and ParameterError; nothing is started then.
     """
     target = reference if isinstance(reference, Flow) else flow(reference)
     return target.options(**options).submit(parameters or {})

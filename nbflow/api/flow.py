@@ -364,5 +364,5 @@ def flow(reference: str | os.PathLike[str], *, version: int | None = None) -> Fl
 
 
 def run(reference: str | os.PathLike[str], parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
-    """``flow(reference).run(...)``: execute a notebook with these values and wait for its end."""
+    """``flow(reference).run(...)``: execute a notebook with these values and wait for its end. Raises as these two do."""
     return flow(reference).run(parameters, **values)

@@ -61,6 +61,7 @@ class Run:
 
     @property
     def id(self) -> str:
+        """For ever; an unambiguous beginning of it will do where one is asked for."""
         return self._record.id
 
     @property
@@ -70,10 +71,12 @@ class Run:
 
     @property
     def name(self) -> str:
+        """For people: given with the call, made from a template, or changed by the run itself."""
         return self.record.name
 
     @property
     def state(self) -> RunState:
+        """As it is now."""
         return self.record.state
 
     @property
@@ -83,6 +86,7 @@ class Run:
 
     @property
     def tags(self) -> tuple[str, ...]:
+        """Labels, by which runs are found again."""
         return self._record.tags
 
     @property
@@ -108,10 +112,12 @@ class Run:
 
     @property
     def started(self) -> datetime | None:
+        """When its first attempt began, in UTC; None while it waits."""
         return self.record.started
 
     @property
     def ended(self) -> datetime | None:
+        """When it came to its terminal state, in UTC; None until then."""
         return self.record.ended
 
     @property
@@ -240,7 +246,10 @@ class Run:
         return self
 
     def rerun(self, parameters: Mapping[str, Any] | None = None, /, **values: Any) -> Run:
-        """A new run of the same notebook with the same values, but for those given here."""
+        """A new run of the same notebook, as it was then, with the same values but for those given here. Returns at once.
+
+        Secrets are kept nowhere: they have to be given again. Raises ParameterError.
+        """
         again = self._project.rerun(self.id, {**(parameters or {}), **values}, parent=find_parent())
         return Run(again, self._project)
 

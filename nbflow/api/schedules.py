@@ -41,10 +41,12 @@ class Schedule:
 
     @property
     def id(self) -> str:
+        """For ever; an unambiguous beginning of it will do where one is asked for."""
         return self._record.id
 
     @property
     def name(self) -> str:
+        """For people; one of its own."""
         return self.record.name
 
     @property
@@ -59,6 +61,7 @@ class Schedule:
 
     @property
     def timezone(self) -> str:
+        """Whose clock its times are read by: ``Europe/Berlin``."""
         return self.record.timezone
 
     @property
@@ -68,6 +71,7 @@ class Schedule:
 
     @property
     def paused(self) -> bool:
+        """Whether it fires no more, until it is unpaused."""
         return self.record.paused
 
     @property
@@ -94,7 +98,10 @@ class Schedule:
         return Runs.find(self._project, RunFilter(schedule_id=self.id, limit=limit))
 
     def run_now(self) -> Run:
-        """A run with its values at once, executed by this process; tokens stand for now. Does not wait for its end."""
+        """A run with its values at once, executed by this process; tokens stand for now. Does not wait for its end.
+
+        Raises ParameterError and NotebookError.
+        """
         return Run(self._project.schedules.run_now(self.id), self._project)
 
     def pause(self) -> Self:
@@ -118,7 +125,10 @@ class Schedule:
         every: str | float | timedelta | None = None,
         **changes: Any,
     ) -> Self:
-        """Change what is given, as :meth:`Flow.schedule` takes it; *unset* names parameters to go back to their defaults."""
+        """Change what is given, as :meth:`Flow.schedule` takes it; *unset* names parameters to go back to their defaults.
+
+        Raises UsageError, ConflictError and ParameterError as that does; nothing is changed then.
+        """
         if when is not None or cron is not None or every is not None:
             changes["when"] = choose_when(when, cron, every)
         settings = check_settings(changes, {*_PLAIN, "when"})

@@ -23,19 +23,19 @@ class KeyValues:
         self._get_store = get_store
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value, or *default*."""
+        """The value, or *default* where there is no such key."""
         try:
             return self[key]
         except KeyError:
             return default
 
     def set(self, key: str, value: Any) -> None:
-        """Raises UsageError for a value that is not JSON or larger than 512 KiB."""
+        """Store a JSON value. Raises UsageError for one that is no JSON or larger than 512 KiB, and for an unusable key."""
         _check_value(key, value)
         self._get_store().kv_set(_check_key(key), value, now=datetime.now(UTC))
 
     def update(self, key: str, change: Callable[[Any], Any], *, default: Any = None) -> Any:
-        """Store ``change(current)`` and return it, with no other writer in between.
+        """Store ``change(current)`` and return it, with no other writer in between. Raises UsageError as :meth:`set` does.
 
         >>> nbflow.kv.update("days done", lambda days: [*days, "2026-01-31"], default=[])  # doctest: +SKIP
         """
@@ -48,7 +48,7 @@ class KeyValues:
         return self._get_store().kv_update(_check_key(key), checked, default=default, now=datetime.now(UTC))
 
     def delete(self, key: str) -> bool:
-        """Whether it was there."""
+        """Forget the pair; whether it was there."""
         return self._get_store().kv_delete(key)
 
     def list(self, prefix: str = "") -> dict[str, Any]:

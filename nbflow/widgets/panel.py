@@ -289,7 +289,8 @@ def panel(reference: str | os.PathLike[str] | Flow | None = None, /, **values: A
     """A form of the flow's parameters, with Run, log, results and recent runs; *values* are filled in already.
 
     A path, a registered name, or a :class:`Flow` with options. Without one, inside a notebook: the notebook's own
-    parameters, to be set in the running kernel, so that the cells below can be run with them.
+    parameters, to be set in the running kernel, so that the cells below can be run with them. Raises NotebookError
+    and NotFoundError; what is wrong with *values* stands at their fields.
     """
     if reference is None:
         from nbflow.widgets.own import make_own_panel
