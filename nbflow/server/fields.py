@@ -67,7 +67,6 @@ def _check_tag(text: str) -> str:
     return _check_printable(text)
 
 
-Whole = Annotated[int, BeforeValidator(read_whole)]
 Count = Annotated[int, Field(ge=0, le=1000), BeforeValidator(read_whole)]
 Seconds = Annotated[float, Field(ge=0, le=LONGEST, allow_inf_nan=False)]
 Limit = Annotated[float, Field(gt=0, le=LONGEST, allow_inf_nan=False)]

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from nbflow.project import Project
     from nbflow.server.service import Service
 
-NOTEBOOK_TYPE = "application/x-ipynb+json"
 
 
 def load_version(project: Project, full_name: str, version: int | None) -> LoadedFlow:

@@ -1,7 +1,6 @@
 // The one way to the server: JSON in, JSON out, and its own words when something is wrong.
 const root = document.documentElement
 export const base = root.dataset.base
-const apiBase = `${base}api`
 
 /** What the server said no to: `title`, `detail`, and `errors`, one message a field. */
 export class Problem extends Error {

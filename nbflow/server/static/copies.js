@@ -7,7 +7,7 @@ const write = (value) => (value === null ? "null" : textOf(value))
 const quote = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`)
 
 /** A JSON value as Python source. */
-export function toPython(value) {
+function toPython(value) {
     if (value === null) return "None"
     if (value === true) return "True"
     if (value === false) return "False"

@@ -117,7 +117,7 @@ export function stamp(iso) {
     return `${part.year}-${part.month}-${part.day} ${part.hour}:${part.minute}:${part.second}`
 }
 
-export function refreshMoments() {
+function refreshMoments() {
     for (const node of $$("time[datetime]:not([data-fixed])")) {
         const text = ago(node.dateTime)
         if (node.textContent !== text) node.textContent = text
@@ -257,7 +257,7 @@ export function poll(look, seconds) {
 }
 
 /** What every page does: the time zone in its foot, and times that grow old. */
-export function startPage() {
+function startPage() {
     const offset = new Intl.DateTimeFormat("en-GB", { timeZoneName: "shortOffset" })
         .formatToParts(new Date())
         .find(({ type }) => type === "timeZoneName").value

@@ -15,7 +15,7 @@ function lasted(run) {
     return run.started && LIVE.has(run.state) ? duration((Date.now() - Date.parse(run.started)) / 1000) : ""
 }
 
-export function runRow(run, { hasFlow = true } = {}) {
+function runRow(run, { hasFlow = true } = {}) {
     return h(
         "tr",
         { dataset: { run: run.id } },
