@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from nbflow.server.service import Service
 
 
-
 def load_version(project: Project, full_name: str, version: int | None) -> LoadedFlow:
     """A registered flow: never a file that happens to have this name. Raises NotFoundError."""
     return load_registered(full_name, project.store, version=version)
