@@ -214,8 +214,8 @@ def test_a_frame_is_read_and_its_missing_values_are_not_given() -> None:
 
 
 def test_a_parquet_file_is_read(tmp_path: Path) -> None:
-    pd = pytest.importorskip("pandas")
-    pytest.importorskip("pyarrow")
+    import pandas as pd
+
     path = tmp_path / "rows.parquet"
     pd.DataFrame({"day": [date(2026, 1, 1), date(2026, 1, 2)], "n": [1, 2]}).to_parquet(path)
     assert list_parameters(read(table=path)) == [{"day": "2026-01-01", "n": 1}, {"day": "2026-01-02", "n": 2}]

@@ -83,6 +83,7 @@ def test_names_and_help_can_not_act_on_the_terminal(cli: CommandLine, make_noteb
     )
     for args in (["inspect", path], ["run", path, "--help"], ["check", path]):
         answer = cli.on_terminal(*args)
+        assert "x" in answer.out
         assert "\x1b[2J" not in answer.out
         assert "\x1b]0" not in answer.out
         assert "\x9b" not in answer.out

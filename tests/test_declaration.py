@@ -351,8 +351,8 @@ WEIRD_CELLS = [
 @pytest.mark.parametrize("source", WEIRD_CELLS, ids=range(len(WEIRD_CELLS)))
 def test_no_cell_makes_the_reader_raise(source: str) -> None:
     declaration = declare(source, source)
-    declaration.json_schema()
-    repr(declaration)
+    assert list(declaration.json_schema()["properties"]) == [parameter.name for parameter in declaration.parameters]
+    assert all(parameter.name in repr(declaration) for parameter in declaration.parameters)
 
 
 # Fragments that matter to the reader: random text alone would hardly ever reach the annotations.
@@ -364,7 +364,8 @@ _FRAGMENTS = st.sampled_from([*_WORDS.split(), "\n", " ", "\t", '"""'])
 @given(st.one_of(st.text(), st.lists(_FRAGMENTS, max_size=40).map("".join), st.lists(_FRAGMENTS).map(" ".join)))
 @example("x: Literal['a'] = 'a' # h")
 def test_no_text_makes_the_reader_raise(source: str) -> None:
-    declare(source).json_schema()
+    declaration = declare(source)
+    assert list(declaration.json_schema()["properties"]) == [parameter.name for parameter in declaration.parameters]
 
 
 # papermill

@@ -162,7 +162,10 @@ def test_what_is_sent_to_a_kernel_keeps_to_old_python() -> None:
         for node in ast.walk(body)
         if isinstance(node, ast.Constant) and "import" in str(node.value)[:5000] and len(str(node.value)) > 100
     ]
-    ast.parse(source, feature_version=(3, 8))
+    functions = [
+        node.name for node in ast.parse(source, feature_version=(3, 8)).body if isinstance(node, ast.FunctionDef)
+    ]
+    assert "read_all" in functions
 
 
 @pytest.mark.parametrize("reply", ["", "'", "1", "'[1]'", "'{'", "x", "(" * 500, "b'{}'", "'{\"a\": 1}'"])

@@ -10,6 +10,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -168,7 +169,10 @@ def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
 
 def test_an_empty_file_becomes_a_store(tmp_path: Path) -> None:
     (tmp_path / "nbflow.db").touch()
-    open_store(None, home=tmp_path).close()
+    with closing(open_store(None, home=tmp_path)) as store:
+        store.kv_set("n", 1, now=NOW)
+    with closing(open_store(None, home=tmp_path)) as again:
+        assert again.kv_get("n") == 1
 
 
 @pytest.mark.postgres

@@ -206,6 +206,9 @@ def test_cancels_and_heartbeats_do_not_wait_for_each_other_in_a_circle(opener: S
                 own.renew("d1", said, lease=LEASE, now=NOW)
 
     run_together(4, work)
+    runs = store.list_runs(RunFilter())
+    assert {(run.state, run.log_lines) for run in runs} == {(RunState.CANCELLING, 1)}
+    assert len(runs) == 9
 
 
 def test_a_reader_does_not_wait_for_a_writer(opener: StoreOpener) -> None:
