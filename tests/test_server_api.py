@@ -315,6 +315,20 @@ def test_a_schedule_that_can_not_be_kept_is_refused(server: ServerProcess, chang
         assert field is None or set(answer.json["errors"]) == {field}
 
 
+def test_a_change_that_the_rest_of_a_schedule_forbids_is_a_conflict(server: ServerProcess) -> None:
+    body = {"flow": "sales/report", "every": "1h", "starts": "2030-01-01T00:00:00Z"}
+    address = f"schedules/{server.post('schedules', body).json['id']}"
+    problem = assert_problem(server.ask("PATCH", address, {"ends": "2029-01-01T00:00:00Z"}), 409)
+    assert set(problem["errors"]) == {"ends"}
+    assert server.ask("PATCH", address, {"ends": "2031-01-01T00:00:00Z"}).status == 200
+    assert server.ask("DELETE", address).status == 204
+
+
+def test_a_list_is_filtered_by_any_text(server: ServerProcess) -> None:
+    for name in ("name", "tag", "parent_id", "root_id", "schedule_id", "backfill_id"):
+        assert server.get("runs", **{name: "¼ %_'\""}).json["runs"] == []
+
+
 def test_a_backfill_is_planned_made_held_back_and_ended(server: ServerProcess) -> None:
     axes = {"day": {"first": "2026-01-01", "last": "2026-01-31"}, "region": ["EU", "US"]}
     body = {"flow": "sales/report", "parameters": {"n": 2}, "axes": axes}

@@ -58,8 +58,10 @@ def read_when(request: ScheduleChange) -> Cron | Every | None:
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors={given.pop(): str(error)}) from None
 
 
-def read_settings(service: Service, request: ScheduleChange, before: RunOptions) -> dict[str, Any]:
-    """The fields of a ScheduleRecord that are given."""
+def read_settings(
+    service: Service, request: ScheduleChange, before: RunOptions, known: ScheduleRecord | None = None
+) -> dict[str, Any]:
+    """The fields of a ScheduleRecord that are given, *known* being what it has been. Raises Problem."""
     given = request.model_fields_set
     settings = {name: getattr(request, name) for name in PLAIN if name in given}
     settings = {name: value for name, value in settings.items() if value is not None or name in ("starts", "ends")}
@@ -67,7 +69,7 @@ def read_settings(service: Service, request: ScheduleChange, before: RunOptions)
         settings["tags"] = tuple(request.tags)
     if request.options is not None:
         settings["options"] = service.take_options(request.options, before)
-    starts, ends = settings.get("starts"), settings.get("ends")
+    starts, ends = (settings.get(name, getattr(known, name, None)) for name in ("starts", "ends"))
     if starts and ends and ends < starts:
         message = "it ends before it starts"
         raise Problem(HTTPStatus.CONFLICT, message, errors={"ends": message})
@@ -122,7 +124,7 @@ def _now() -> datetime:
 def _edit(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
     schedules = service.project.schedules
     known = schedules.get(schedule_id)
-    settings = read_settings(service, request, known.options)
+    settings = read_settings(service, request, known.options, known)
     unset = [name for name in request.unset if name in known.parameters]
     changed = schedules.edit(known.id, values=request.parameters, unset=unset, **settings)
     service.line.wake()
