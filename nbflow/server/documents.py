@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nbflow.errors import NotFoundError, OutputError
+from nbflow.errors import ConflictError, NotFoundError, OutputError
 from nbflow.lifecycle import RunRecord
 from nbflow.server.handlers import SANDBOX_POLICY, ApiHandler
 
@@ -58,10 +58,11 @@ def _read_executed(run: RunRecord) -> bytes:
 
 
 def find_executed(run: RunRecord) -> Path:
-    """Raises NotFoundError where there is none, or none any more."""
+    """Raises ConflictError where there is none yet, NotFoundError where there is none any more."""
     path = Path(run.output_path) if run.output_path else None
     if path is None or not path.is_file():
-        raise NotFoundError(f"run {run.id} ({run.state}): there is no executed notebook")
+        kind = NotFoundError if run.output_path else ConflictError  # gone, or not there yet
+        raise kind(f"run {run.id} ({run.state}): there is no executed notebook")
     return path
 
 
