@@ -19,6 +19,7 @@ from nbflow.widgets import backfill_report as drawn
 from nbflow.widgets import report
 from nbflow.widgets.axes import Axes, AxesCheck
 from nbflow.widgets.controls import STYLE
+from nbflow.widgets.spots import make_spot, show
 from nbflow.widgets.waiting import Delayed, Watcher
 
 HOW = (
@@ -50,11 +51,11 @@ class BackfillView:
         self._build_settings()
         self._form = W.VBox()
         self._form.add_class("nbflow-form")
-        self.count = _html("nbflow-rows")
-        self.plan = _html("nbflow-plan")
-        self.state = _html("nbflow-backfill-state")
-        self.grid = _html("nbflow-backfill-grid")
-        self.message = _html("nbflow-backfill-message")
+        self.count = make_spot("nbflow-rows")
+        self.plan = make_spot("nbflow-plan")
+        self.state = make_spot("nbflow-backfill-state")
+        self.grid = make_spot("nbflow-backfill-grid")
+        self.message = make_spot("nbflow-backfill-message")
         self.start_button = self._make_button("Start backfill", "Make a run for each row", self._click_start, main=True)
         self.dry_button = self._make_button("Dry run", "Show what would be run, and start nothing", self._click_dry)
         self.hold_button = self._make_button("Pause", "Begin no further row", self._click_hold)
@@ -113,7 +114,7 @@ class BackfillView:
             field = W.Text(description=label, tooltip=label, style=STYLE)
             field.add_class("nbflow-control")
             field.observe(partial(self._typed, parameter.name), names="value")
-            below = _html("nbflow-below")
+            below = make_spot("nbflow-below")
             row = W.VBox([field, below])
             row.add_class("nbflow-field")
             row.add_class(f"nbflow-axis-{parameter.name}")
@@ -136,7 +137,7 @@ class BackfillView:
             check = self._axes.check(self._get_constants())
             faults = dict(check.faults)
             for name, (_, below) in self._fields.items():
-                _set(below, _describe(faults.pop(name, ""), check.counts.get(name)))
+                show(below, _describe(faults.pop(name, ""), check.counts.get(name)))
             self._show_count(check, faults)
         self._planner.cancel()
         if not check.faults and 0 < check.rows <= PLANNED:
@@ -151,8 +152,8 @@ class BackfillView:
             text = "; ".join(f"{name}: {message}" for name, message in elsewhere.items())
         elif check.faults:
             text = f"to correct: {', '.join(check.faults)}"
-        _set(self.count, escape(text))
-        _set(self.plan, "")
+        show(self.count, escape(text))
+        show(self.plan, "")
         self.start_button.description = f"Start {check.rows:,} runs" if is_right else "Start backfill"
 
     @property
@@ -181,9 +182,9 @@ class BackfillView:
         try:
             plan = self._get_flow().plan_backfill(dict(check.values), reprocess_behavior=self.reprocess.value)
         except NbflowError as error:
-            _set(self.plan, report.show_message(str(error)))
+            show(self.plan, report.show_message(str(error)))
             return
-        _set(self.plan, drawn.show_plan(plan))
+        show(self.plan, drawn.show_plan(plan))
         if not self._is_at_work:
             self.start_button.description = f"Start {plan.runs:,} runs" if plan.runs else "Nothing to run"
             self.start_button.disabled = plan.runs == 0
@@ -196,7 +197,7 @@ class BackfillView:
             try:
                 settings = self._settings
             except ValueError as error:
-                _set(self.message, report.show_message(str(error)))
+                show(self.message, report.show_message(str(error)))
                 return
             flow = self._get_flow().reload()
             values = dict(check.values)
@@ -211,8 +212,8 @@ class BackfillView:
 
     def _follow(self, flow: Flow, begin: Callable[[], str]) -> None:
         """Inside the lock."""
-        _set(self.message, "")
-        _set(self.plan, "")
+        show(self.message, "")
+        show(self.plan, "")
         self._planner.cancel()
         self.start_button.disabled = True
         watcher = Watcher(lambda stopped: self._watch(flow, begin, stopped), fail=self._fail)
@@ -231,8 +232,8 @@ class BackfillView:
             wanted = RunFilter(backfill_id=backfill_id, limit=drawn.CELLS, oldest_first=True)
             runs = flow.project.list_runs(wanted)
             self._snapshot = snapshot
-            _set(self.state, drawn.show_snapshot(snapshot))
-            _set(self.grid, drawn.show_grid(runs, snapshot.total))
+            show(self.state, drawn.show_snapshot(snapshot))
+            show(self.grid, drawn.show_grid(runs, snapshot.total))
             at_work = not snapshot.state.is_resting
             self.hold_button.disabled = self.cancel_button.disabled = not at_work
             self.hold_button.description = "Go on" if snapshot.backfill.paused else "Pause"
@@ -241,7 +242,7 @@ class BackfillView:
 
     def _fail(self, error: Exception) -> None:
         text = str(error) if isinstance(error, NbflowError) else f"{type(error).__name__}: {error}"
-        _set(self.message, report.show_message(text))
+        show(self.message, report.show_message(text))
         self._watcher = None
         self._changed()
 
@@ -257,7 +258,7 @@ class BackfillView:
         try:
             act(self._get_flow().project.backfills, self._snapshot)
         except NbflowError as error:
-            _set(self.message, report.show_message(str(error)))
+            show(self.message, report.show_message(str(error)))
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the backfill rests, and all of it is drawn."""
@@ -285,14 +286,3 @@ def _describe(fault: str, count: int | None) -> str:
     if count is None:
         return ""
     return f"<span class='nbflow-about'>{'1 value' if count == 1 else f'{count:,} values'}</span>"
-
-
-def _html(css_class: str) -> W.HTML:
-    made = W.HTML()
-    made.add_class(css_class)
-    return made
-
-
-def _set(widget: W.HTML, value: str) -> None:
-    if widget.value != value:
-        widget.value = value

@@ -15,6 +15,7 @@ from nbflow.widgets import report
 from nbflow.widgets.links import find_link, show_notebook
 from nbflow.widgets.log_area import LogArea
 from nbflow.widgets.preview import show_preview
+from nbflow.widgets.spots import make_spot, show
 
 
 class RunView:
@@ -33,16 +34,16 @@ class RunView:
         self._find_notebook = find_notebook
         self._copy_notebook = copy_notebook
         self._progress = report.Progress()
-        self.state = _html("nbflow-state-line")
-        self.progress = _html("nbflow-progress")
+        self.state = make_spot("nbflow-state-line")
+        self.progress = make_spot("nbflow-progress")
         self.log = LogArea(self._save_log)
-        self.error = _html("nbflow-error")
-        self.results = _html("nbflow-recorded")
-        self.notebook = _html("nbflow-notebook")
+        self.error = make_spot("nbflow-error")
+        self.results = make_spot("nbflow-recorded")
+        self.notebook = make_spot("nbflow-notebook")
         self.copy = W.Button(description="Save a copy beside the flow", tooltip="So that it can be opened here")
         self.copy.layout.display = "none"
         self.copy.on_click(self._copy)
-        self.preview = _html("nbflow-last-outputs")
+        self.preview = make_spot("nbflow-last-outputs")
         parts: list[W.Widget] = [self.state, self.progress, self.log.widget, self.error, self.results]
         self.widget = W.VBox([*parts, self.notebook, self.copy, self.preview])
         self.widget.add_class("nbflow-run-view")
@@ -55,9 +56,9 @@ class RunView:
             self._progress = report.Progress()
             self.log.clear()
             for part in (self.progress, self.error, self.results, self.notebook, self.preview):
-                _set(part, "")
+                show(part, "")
             self.copy.layout.display = "none"
-            _set(self.state, "<span class='nbflow-state'>starting</span>")
+            show(self.state, "<span class='nbflow-state'>starting</span>")
             self.widget.layout.display = ""
 
     def tell(self, run: RunRecord, events: Sequence[Event]) -> None:
@@ -65,30 +66,30 @@ class RunView:
         with self._lock:
             self._run = run
             self._progress = self._progress.after(events)
-            _set(self.state, report.show_state(run))
-            _set(self.progress, report.show_progress(run, self._progress, report.utc_now()))
+            show(self.state, report.show_state(run))
+            show(self.progress, report.show_progress(run, self._progress, report.utc_now()))
             self.log.add(events, last=run.state.is_terminal)
             if run.results:
-                _set(self.results, report.show_results(run.results))
+                show(self.results, report.show_results(run.results))
             if run.state.is_terminal:
                 self._end(run)
 
     def _end(self, run: RunRecord) -> None:
-        _set(self.error, report.show_error(run))
+        show(self.error, report.show_error(run))
         path = self._find_notebook(run)
         if path is None:
             return
         link = find_link(path)
-        _set(self.notebook, show_notebook(path, link))
+        show(self.notebook, show_notebook(path, link))
         self.copy.layout.display = "none" if link else ""
-        _set(self.preview, show_preview(path))
+        show(self.preview, show_preview(path))
 
     def fail(self, text: str) -> None:
         """Say why there is no run."""
         with self._lock:
             self.widget.layout.display = ""
-            _set(self.state, report.show_message(text))
-            _set(self.progress, "")
+            show(self.state, report.show_message(text))
+            show(self.progress, "")
 
     def _copy(self, _: Any) -> None:
         run = self._run
@@ -97,22 +98,11 @@ class RunView:
         try:
             path = self._copy_notebook(run)
         except OSError as error:
-            _set(self.notebook, report.show_message(str(error)))
+            show(self.notebook, report.show_message(str(error)))
             return
-        _set(self.notebook, show_notebook(path, find_link(path)))
+        show(self.notebook, show_notebook(path, find_link(path)))
         self.copy.layout.display = "none"
 
     def _save_log(self) -> tuple[str, str]:
         run = self._run
         return ("log.txt", "") if run is None else (f"{run.name}-{run.id[:8]}.log", self._read_log(run.id))
-
-
-def _html(css_class: str) -> W.HTML:
-    made = W.HTML()
-    made.add_class(css_class)
-    return made
-
-
-def _set(widget: W.HTML, value: str) -> None:
-    if widget.value != value:
-        widget.value = value
