@@ -26,8 +26,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from nbflow.errors import OutputError, UsageError
 from nbflow.notebooks import NotebookWriter, check_output_path, render_path, save_notebook, write_atomically
+from tests.project_fixtures import wait_until
 
-DEADLINE = 20.0
 OLD = b'{"old": true}\n'
 
 
@@ -37,13 +37,6 @@ def refuse_constant(name: str) -> None:
 
 def load_strictly(path: Path) -> Any:
     return json.loads(path.read_bytes().decode("utf-8"), parse_constant=refuse_constant)
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + DEADLINE
-    while not condition():
-        assert time.monotonic() < end, "nothing happened in time"
-        time.sleep(0.005)
 
 
 def make_node(outputs: int = 3) -> Any:
@@ -456,15 +449,15 @@ def test_the_writer_saves_what_was_requested_without_further_calls(tmp_path: Pat
     node = make_node()
     writer = NotebookWriter(node, path, interval=0.05)
     writer.request()
-    wait_for(path.exists)
+    wait_until(path.exists)
     node.cells[2].outputs.append(new_output("stream", text="late\n"))
     writer.request()
-    wait_for(lambda: load_strictly(path)["cells"][2]["outputs"] != [])
+    wait_until(lambda: load_strictly(path)["cells"][2]["outputs"] != [])
     node.cells[2]["execution_count"] = 5
     node.cells[2].metadata["papermill"] = {"status": "completed"}
     writer.mark_dirty(2)
     writer.request()
-    wait_for(lambda: load_strictly(path)["cells"][2]["metadata"] == {"papermill": {"status": "completed"}})
+    wait_until(lambda: load_strictly(path)["cells"][2]["metadata"] == {"papermill": {"status": "completed"}})
     assert load_strictly(path)["cells"][2]["execution_count"] == 5
     assert writer.close()
     assert writer.error is None
@@ -575,13 +568,13 @@ def test_a_failure_to_save_is_kept_and_tried_again(tmp_path: Path) -> None:
     writer = NotebookWriter(node, folder / "out.ipynb", interval=0.01)
     writer.mark_dirty(1)
     writer.request()
-    wait_for(lambda: writer.error is not None)
+    wait_until(lambda: writer.error is not None)
     assert isinstance(writer.error, OutputError)
     assert "No such file or directory" in str(writer.error)
     assert not writer.flush()
     folder.mkdir()
-    wait_for(lambda: (folder / "out.ipynb").exists())
-    wait_for(lambda: writer.error is None)
+    wait_until(lambda: (folder / "out.ipynb").exists())
+    wait_until(lambda: writer.error is None)
     assert writer.close()
 
 
@@ -594,10 +587,10 @@ def test_a_failure_to_encode_does_not_end_the_thread(tmp_path: Path) -> None:
     writer = NotebookWriter(node, tmp_path / "out.ipynb", interval=0.01)
     node.cells[1].outputs.append({"output_type": "display_data", "metadata": {}, "data": {"x": Bad()}})
     writer.request()
-    wait_for(lambda: writer.error is not None)
+    wait_until(lambda: writer.error is not None)
     assert "no text" in str(writer.error)
     node.cells[1].outputs.pop()
-    wait_for(lambda: writer.error is None)
+    wait_until(lambda: writer.error is None)
     assert writer.close()
     assert len(load_strictly(tmp_path / "out.ipynb")["cells"]) == 3
 
@@ -737,6 +730,7 @@ def test_templates_are_filled_from_the_parameters(template: str, path: str) -> N
         ("region}", "path template"),
         ("{region:d}", "path template"),
         ("{region:{n}}", "can't itself hold a field"),
+        ("{region!r:>999999999}", "too wide"),
         ("{region!x}", "path template"),
         ("{odd.secret}", "has no 'secret'"),
         ("{odd.__class__}", "has no '__class__'"),

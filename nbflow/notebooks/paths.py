@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 import string
 from collections.abc import Mapping, Sequence
@@ -13,6 +14,10 @@ from typing import Any, NoReturn
 from nbflow.errors import OutputError, UsageError
 from nbflow.notebooks.files import show_path
 from nbflow.notebooks.saving import open_temporary, say_unwritable
+
+LONGEST_TEXT = 1_000_000
+"""Characters that a template may come to."""
+WIDE = re.compile(r"[0-9]{4}")
 
 
 def check_output_path(path: str | os.PathLike[str], *, source: str | os.PathLike[str] | None) -> Path:
@@ -63,13 +68,22 @@ def render_path(template: str, parameters: Mapping[str, Any]) -> str:
             pieces.append(literal)
             if name is None:
                 continue
-            if "{" in (spec or ""):
-                raise ValueError("a format can't itself hold a field")
             value = _find_value(template, name, parameters)
-            pieces.append(format(formatter.convert_field(value, conversion), spec or ""))
+            pieces.append(format(formatter.convert_field(value, conversion), _check_format(spec or "")))
+            if sum(map(len, pieces)) > LONGEST_TEXT:
+                raise ValueError(f"filled in, it has more than {LONGEST_TEXT} characters")
     except (ValueError, TypeError, OverflowError, MemoryError) as error:
         raise UsageError(f"path template {template!r}: {error}") from None
     return "".join(pieces)
+
+
+def _check_format(spec: str) -> str:
+    """Raises ValueError for what would fill in other fields, or as many blanks as the memory holds."""
+    if "{" in spec:
+        raise ValueError("a format can't itself hold a field")
+    if WIDE.search(spec):
+        raise ValueError(f"the format {spec!r} is too wide; a width has at most 3 digits")
+    return spec
 
 
 def _check_target(path: str | os.PathLike[str], target: Path, source: str | os.PathLike[str] | None) -> None:
