@@ -23,24 +23,32 @@ _TRIES = (
     .where(table.c.run_id == bindparam("of"))
     .order_by(table.c.number)
 )
+_SAME = table.c.id == bindparam("at"), table.c.nonce == bindparam("with_nonce")
+_START = (
+    update(table)
+    .where(*_SAME, table.c.state == AttemptState.CLAIMED.value)
+    .values(state=AttemptState.STARTED.value, pid=bindparam("new_pid"), started=bindparam("since"))
+)
+_FINISH = (
+    update(table)
+    .where(*_SAME, IS_OPEN)
+    .values(state=bindparam("as"), ended=bindparam("when"), waiting=False, why=bindparam("because"))
+)
 
 
 class Attempts(Section):
     """An attempt is open while its run is ``running`` or ``cancelling``, and closes once, with the run's next state."""
 
     def start_attempt(self, attempt: AttemptRecord, *, pid: int | None, now: datetime) -> bool:
-        claimed = table.c.id == attempt.id, table.c.nonce == attempt.nonce, table.c.state == AttemptState.CLAIMED.value
-        started = update(table).where(*claimed).values(state=AttemptState.STARTED.value, pid=pid, started=now)
+        given = {"at": attempt.id, "with_nonce": attempt.nonce, "new_pid": pid, "since": now}
         with self._database.write() as connection:
-            return connection.execute(started).rowcount == 1
+            return connection.execute(_START, given).rowcount == 1
 
     def finish_attempt(self, attempt: AttemptRecord, outcome: Outcome, *, now: datetime) -> RunRecord | None:
-        still_open = table.c.id == attempt.id, table.c.nonce == attempt.nonce, IS_OPEN
         why = outcome.failure.message if outcome.failure else ""
-        ending = {"state": outcome.state.value, "ended": outcome.ended or now, "waiting": False, "why": why}
-        closed = update(table).where(*still_open).values(ending)
+        ending = {"as": outcome.state.value, "when": outcome.ended or now, "because": why}
         with self._database.write() as connection:
-            if connection.execute(closed).rowcount != 1:
+            if connection.execute(_FINISH, {"at": attempt.id, "with_nonce": attempt.nonce, **ending}).rowcount != 1:
                 return None
             known = lock_run(connection, attempt.run_id)
             if known.state in TERMINAL:

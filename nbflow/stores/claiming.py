@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import replace
 from datetime import datetime
 
-from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, insert, or_, select, update
 
 from nbflow.lifecycle import AttemptRecord, AttemptState, RunRecord, RunState
 from nbflow.stores.lanes import find_open_lanes, take_from_lane
@@ -17,6 +17,39 @@ from nbflow.stores.tables import IS_ACTIVE, IS_OPEN, IS_PENDING, IS_SCHEDULED, a
 
 _SLOT_QUEUE = 0x6E626673
 """The queue of claims that count slots: two at once would both take the last one."""
+
+# Made once: they are asked several times a second, and to make one takes longer than to execute it.
+_PENDING = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == bindparam("owner")).limit(1)
+_DUE = select(run.c.sequence).where(IS_SCHEDULED, run.c.not_before <= bindparam("now"))
+_ANY_DUE = _DUE.limit(1)
+_WAKE = (
+    update(run).where(run.c.sequence.in_(_DUE.with_for_update(skip_locked=True))).values(state=RunState.PENDING.value)
+)
+_OWN_TREES = (
+    select(run.c.root_id)
+    .join(attempt, attempt.c.run_id == run.c.id)
+    .where(IS_OPEN, attempt.c.owner == bindparam("dispatcher"))
+)
+_BUSY = (
+    select(run.c.id, attempt.c.owner)
+    .select_from(attempt)
+    .join(run, attempt.c.run_id == run.c.id)
+    .where(IS_OPEN, ~attempt.c.waiting, or_(run.c.root_id.in_(_OWN_TREES), run.c.root_id == bindparam("root")))
+)
+_LIMITS = select(flow_limit).order_by(flow_limit.c.flow).with_for_update()
+_ELIGIBLE = (
+    select(run)
+    .where(IS_PENDING, run.c.tied_to == bindparam("owner"))
+    .order_by(run.c.priority.desc(), run.c.sequence)
+    .limit(bindparam("size"))
+    .with_for_update(skip_locked=True)
+)
+_BEGIN = (
+    update(run)
+    .where(run.c.sequence == bindparam("at"))
+    .values(state=RunState.RUNNING.value, failure=None, message="", attempts=bindparam("n"), started=bindparam("since"))
+)
+_OPEN = insert(attempt)
 
 
 class Claiming(Section):
@@ -57,10 +90,9 @@ class Claiming(Section):
 
 def _is_anything_waiting(connection: Connection, owners: list[str], now: datetime) -> bool:
     for owner in owners:
-        pending = select(run.c.sequence).where(IS_PENDING, run.c.tied_to == owner).limit(1)
-        if connection.scalar(pending) is not None:
+        if connection.scalar(_PENDING, {"owner": owner}) is not None:
             return True
-    if connection.scalar(_due(now).limit(1)) is not None:
+    if connection.scalar(_ANY_DUE, {"now": now}) is not None:
         return True
     return bool(find_open_lanes(connection, owners))
 
@@ -81,14 +113,8 @@ def _find_room(connection: Connection, dispatcher_id: str, root_id: str | None, 
 
 def _find_busy(connection: Connection, dispatcher_id: str, root_id: str | None) -> dict[str, str]:
     """Runs that hold a slot, and the owners of their attempts: open, and not waiting for children."""
-    own = (
-        select(run.c.root_id)
-        .join(attempt, attempt.c.run_id == run.c.id)
-        .where(IS_OPEN, attempt.c.owner == dispatcher_id)
-    )
-    busy = select(run.c.id, attempt.c.owner).select_from(attempt).join(run, attempt.c.run_id == run.c.id)
-    busy = busy.where(IS_OPEN, ~attempt.c.waiting, or_(run.c.root_id.in_(own), run.c.root_id == (root_id or "")))
-    return {row.id: row.owner for row in connection.execute(busy)}
+    given = {"dispatcher": dispatcher_id, "root": root_id or ""}
+    return {row.id: row.owner for row in connection.execute(_BUSY, given)}
 
 
 def _find_above(connection: Connection, dispatcher_id: str) -> set[str]:
@@ -107,7 +133,7 @@ class _Allowance:
 
     def __init__(self, connection: Connection) -> None:
         # Locked, so that two dispatchers on Postgres don't both take the last place.
-        limits = connection.execute(select(flow_limit).order_by(flow_limit.c.flow).with_for_update()).all()
+        limits = connection.execute(_LIMITS).all()
         self._left = Counter({row.flow: row.max_runs for row in limits})
         if limits:
             waits = exists().where(attempt.c.run_id == run.c.id, IS_OPEN, attempt.c.waiting)
@@ -129,14 +155,9 @@ class _Allowance:
         self._left.subtract(key for key in (flow, source_path) if key in self._left)
 
 
-def _due(now: datetime) -> Select[tuple[int]]:
-    return select(run.c.sequence).where(IS_SCHEDULED, run.c.not_before <= now)
-
-
 def _wake(connection: Connection, now: datetime) -> None:
     """Runs that waited for their time become pending, and with it part of the queue's index."""
-    due = _due(now).with_for_update(skip_locked=True)
-    connection.execute(update(run).where(run.c.sequence.in_(due)).values(state=RunState.PENDING.value))
+    connection.execute(_WAKE, {"now": now})
 
 
 def _candidates(connection: Connection, owners: list[str], limit: int, allowance: _Allowance) -> list[RunRecord]:
@@ -167,7 +188,7 @@ def _take_from_lanes(connection: Connection, owners: list[str], limit: int, allo
 def _page(
     connection: Connection, owners: list[str], size: int, exhausted: list[str], chosen: list[int]
 ) -> list[RunRecord]:
-    eligible = select(run).where(IS_PENDING).order_by(run.c.priority.desc(), run.c.sequence).limit(size)
+    eligible = _ELIGIBLE
     if exhausted:
         named = or_(run.c.flow.is_(None), run.c.flow.not_in(exhausted))
         eligible = eligible.where(named, run.c.source_path.not_in(exhausted))
@@ -175,8 +196,7 @@ def _page(
         eligible = eligible.where(run.c.sequence.not_in(chosen))
     found: list[RunRecord] = []
     for owner in owners:  # one after the other: an index serves the order within one owner only
-        rows = connection.execute(eligible.where(run.c.tied_to == owner).with_for_update(skip_locked=True)).all()
-        found += runs_of(rows)
+        found += runs_of(connection.execute(eligible, {"owner": owner, "size": size}).all())
     return sorted(found, key=lambda one: (-one.priority, one.sequence))[:size]
 
 
@@ -199,9 +219,6 @@ def _begin(known: RunRecord, owner: str, lease: datetime, now: datetime) -> tupl
 
 
 def _record(connection: Connection, claimed: list[tuple[RunRecord, AttemptRecord]]) -> None:
-    begin = update(run).where(run.c.sequence == bindparam("at"))
-    begin = begin.values(
-        state=RunState.RUNNING.value, failure=None, message="", attempts=bindparam("n"), started=bindparam("since")
-    )
-    connection.execute(begin, [{"at": one.sequence, "n": one.attempts, "since": one.started} for one, _ in claimed])
-    connection.execute(insert(attempt), [attempt_row(opened) for _, opened in claimed])
+    begun = [{"at": one.sequence, "n": one.attempts, "since": one.started} for one, _ in claimed]
+    connection.execute(_BEGIN, begun)
+    connection.execute(_OPEN, [attempt_row(opened) for _, opened in claimed])

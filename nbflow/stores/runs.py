@@ -124,6 +124,7 @@ def _ended(before: datetime) -> tuple[ColumnElement[bool], ...]:
 
 
 _LOCKED = select(run).where(run.c.id == bindparam("run_id")).with_for_update()
+_SAVE = update(run).where(run.c.id == bindparam("at"))
 
 
 def lock_run(connection: Connection, run_id: str) -> RunRecord:
@@ -136,7 +137,7 @@ def lock_run(connection: Connection, run_id: str) -> RunRecord:
 
 def save_run(connection: Connection, changed: RunRecord) -> None:
     (row,) = run_rows([changed])
-    connection.execute(update(run).where(run.c.id == bindparam("at")), {**row, "at": changed.id})
+    connection.execute(_SAVE, {**row, "at": changed.id})
 
 
 def set_name(connection: Connection, run_id: str, name: str) -> None:
