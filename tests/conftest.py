@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,10 +23,17 @@ from tests.browser_fixtures import (  # noqa: F401 - fixtures and hooks for ever
 from tests.cli_fixtures import cli  # noqa: F401 - a fixture for every test
 from tests.installed_fixtures import installed  # noqa: F401 - a fixture for every test
 from tests.jupyter_fixtures import jupyter_server, open_notebook  # noqa: F401 - fixtures for every test
+from tests.kernels_fixtures import kernel_folder  # noqa: F401 - a fixture for every test
 from tests.project_fixtures import flow, home, open_project, project  # noqa: F401 - fixtures for every test
 from tests.server_fixtures import api_server, served  # noqa: F401 - fixtures for every test
 from tests.store_fixtures import opener, postgres_server, store  # noqa: F401  (fixtures for every file)
 from tests.web_fixtures import visit, web_server  # noqa: F401 - fixtures for every test
+
+# A shell that runs the tests in the background has them, and every process that they start, ignore the terminal's Ctrl-C;
+# nohup does the same for SIGHUP.
+for _number, _usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _usual)
 
 CellLike = str | Mapping[str, Any]
 NotebookFactory = Callable[..., Path]
