@@ -18,6 +18,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from nbflow.engines.questions import ask, read_answer
 from nbflow.parameters import reader
 from nbflow.parameters.readback import MAX_VALUE, parse_readback, readback_expression
 from tests.parameters_fixtures import declare
@@ -185,6 +186,16 @@ def test_a_real_kernel_answers() -> None:
         answer = reply["content"]["user_expressions"]["v"]
         assert answer["status"] == "ok"
         assert parse_readback(answer["data"]["text/plain"]) == {"day": "2026-01-31", "rows": [1, 2]}
+
+        asked = {"values": ask(expression), "nothing": ask("None"), "wrong": ask("absent")}
+        content = client.execute_interactive("", silent=True, user_expressions=asked, timeout=60)["content"]
+        assert read_answer(content, "values") == {"day": "2026-01-31", "rows": [1, 2]}
+        assert content["user_expressions"]["values"]["data"] == {}, "it went past the formatters"
+        assert read_answer(content, "wrong") is None
+
+        client.execute_interactive("get_ipython().payload_manager.write_payload = None", timeout=60)
+        content = client.execute_interactive("", silent=True, user_expressions=asked, timeout=60)["content"]
+        assert read_answer(content, "values") == {"day": "2026-01-31", "rows": [1, 2]}
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)

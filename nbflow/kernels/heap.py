@@ -57,6 +57,7 @@ def _fill_glibc() -> None:
     measure: Callable[[], Any] = library.mallinfo2
     library.mallinfo2.restype = _Usage
     library.malloc.restype = ctypes.c_void_p
+    library.malloc_trim(ctypes.c_size_t(0))  # whole pages go back: what is taken of them below is not touched
     size = _LARGEST
     while size >= _SMALLEST:
         usage = measure()
