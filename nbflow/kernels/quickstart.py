@@ -13,7 +13,8 @@ import gc
 import os
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -123,11 +124,27 @@ def _collect_later(app_class: Any) -> None:
     @functools.wraps(original)
     def initialize(self: Any, argv: Sequence[str] | None = None) -> None:
         try:
-            original(self, argv)
+            with _fewer_records(self):
+                original(self, argv)
         finally:
             gc.enable()
 
     app_class.initialize = initialize
+
+
+@contextmanager
+def _fewer_records(app: Any) -> Iterator[None]:
+    """An application has its logger make records for debugging, and its handler drop them: meanwhile none are made."""
+    log, level, wanted = app.log, app.log.level, int(app.log_level)
+    if app.logging_config or wanted <= level:
+        yield
+        return
+    log.setLevel(wanted)
+    try:
+        yield
+    finally:
+        if log.level == wanted and not app.logging_config:
+            log.setLevel(level)
 
 
 def _compile_patterns() -> None:
