@@ -1,14 +1,13 @@
 """The client: executes the cells of a notebook in its kernel and sees whatever happens to it.
 
 It is an nbclient ``NotebookClient`` with its own loop: every message of the kernel is read as it comes, whichever
-cell it belongs to; each wait ends with an answer, the kernel's death, a limit, or the word to stop, whichever is
-first. nbclient's handling of outputs, display ids, Output widgets and widget state is kept.
+cell it belongs to, and what is waited for comes to an end (:class:`nbflow.engines.exchange.Exchange`). nbclient's
+handling of outputs, display ids, Output widgets and widget state is kept.
 """
 
 from __future__ import annotations
 
 import asyncio
-from queue import Empty
 from typing import Any
 
 from jupyter_core.utils import run_sync
@@ -17,6 +16,7 @@ from nbclient.exceptions import CellExecutionComplete, CellExecutionError
 from nbformat import from_dict
 
 from nbflow.engines.endings import describe_death, describe_error, describe_stop, describe_timeout
+from nbflow.engines.exchange import Exchange, receive
 from nbflow.engines.kernel import Kernel, KernelDied
 from nbflow.engines.narrator import Narrator, strip_ansi
 from nbflow.engines.outputs import PrintedText, mask_output
@@ -28,7 +28,6 @@ from nbflow.lifecycle import AttemptState, FailureKind
 
 FLUSH_INTERVAL = 0.05
 """Seconds between two flushes of the log: a child's line is on its parent's screen well within 150 ms."""
-LOOK_AGAIN = 0.5
 IOPUB_DEADLINE = 10.0
 """Seconds that outputs may lag behind the reply to their cell."""
 
@@ -43,10 +42,8 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         self.narrator = Narrator(session)
         self.kernel: Kernel | None = None
         self._cell_of: dict[str, int] = {}
-        self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
-        self._idle: dict[str, asyncio.Future[None]] = {}
+        self._exchange: Exchange | None = None
         self._printed: dict[int, PrintedText] = {}
-        self._stop: StopWatch | None = None
         self._deadline: float | None = None
         self._reply: dict[str, Any] = {}
         self._is_set_up = False
@@ -62,7 +59,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         """Execute every cell; never raises for what the notebook does. Raises KernelError when the kernel can't start."""
         self.reset_execution_trackers()
         loop = asyncio.get_running_loop()
-        self._stop = watch = StopWatch(self.session.tied_descriptor)
+        watch = StopWatch(self.session.tied_descriptor)
         session = self.session
         kernel = Kernel(
             self.kernel_name or self.nb.metadata.get("kernelspec", {}).get("name") or "python3",
@@ -71,6 +68,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             say=self.narrator.note,
         )
         self.kernel = kernel
+        self._exchange = exchange = Exchange(kernel, watch)
         try:
             try:
                 info = await watch.or_stop(kernel.start(timeout=session.start_timeout))
@@ -81,7 +79,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             self.nb.metadata["language_info"] = info["language_info"]
             if session.timeout:
                 self._deadline = loop.time() + session.timeout
-            pumps = [loop.create_task(work) for work in (self._pump_iopub(), self._pump_shell(), self._flush_often())]
+            pumps = [loop.create_task(work) for work in (self._pump_iopub(), exchange.pump(), self._flush_often())]
             try:
                 await self._execute_cells()
             finally:
@@ -165,8 +163,9 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
 
     async def _execute_one(self, cell: Any, index: int) -> bool:
         """Send the cell and wait for its end, whatever that is; whether to go on."""
-        session, kernel = self.session, self.kernel
+        session, kernel, exchange = self.session, self.kernel, self._exchange
         assert kernel is not None
+        assert exchange is not None
         allows = self.allow_errors or "raises-exception" in cell.metadata.get("tags", [])
         cell.outputs = []
         self.clear_before_next_output = False
@@ -178,20 +177,21 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         )
         self._cell_of[message] = index
         try:
-            reply = await self._wait_for_reply(message, self._limit(cell))
+            reply = await exchange.wait_for_reply(message, self._limit(cell))
         except KernelDied as death:
             session.ending = describe_death(death, self.code_cells_executed, index)
         except Stop as stop:
-            await self._interrupt(message)
+            await exchange.interrupt(message, session.grace)
             session.ending = describe_stop(stop.reason, self.code_cells_executed, index)
         except TimeoutError:
-            await self._interrupt(message)
+            await exchange.interrupt(message, session.grace)
             kind, limit = FailureKind.CELL_TIMEOUT, self._cell_limit(cell)
             if limit is None or (self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline):
                 kind, limit = FailureKind.RUN_TIMEOUT, session.timeout
             session.ending = describe_timeout(kind, limit or 0.0, self.code_cells_executed, index)
         else:
-            await self._wait_for_outputs(message)
+            if not await exchange.wait_for_idle(message, self.iopub_timeout or IOPUB_DEADLINE):
+                self.narrator.note("the kernel's outputs did not end with its reply: some may be missing", index)
             return self._judge(cell, index, reply["content"], allows)
         return False
 
@@ -254,15 +254,16 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
 
     async def _execute_silently(self, code: str, expressions: dict[str, str] | None = None) -> dict[str, Any]:
         assert self.kernel is not None
+        assert self._exchange is not None
         message = self.kernel.client.execute(code, silent=True, store_history=False, user_expressions=expressions)
-        reply = await self._wait_for_reply(message, self._limit(None))
+        reply = await self._exchange.wait_for_reply(message, self._limit(None))
         content: dict[str, Any] = reply["content"]
         return content
 
     def _speaks_python(self) -> bool:
         return bool(self.nb.metadata.get("language_info", {}).get("name") == "python")
 
-    # -- waiting --------------------------------------------------------------------------------------------------
+    # -- limits ---------------------------------------------------------------------------------------------------
 
     def _cell_limit(self, cell: Any) -> float | None:
         limit = self.timeout_func(cell) if self.timeout_func is not None and cell is not None else None
@@ -276,66 +277,18 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
             limits.append(max(self._deadline - asyncio.get_running_loop().time(), 0.0))
         return min((limit for limit in limits if limit is not None), default=None)
 
-    async def _wait_for_reply(self, message: str, limit: float | None) -> dict[str, Any]:
-        """The reply; raises KernelDied, Stop or TimeoutError when one of these is first."""
-        reply = self._replies.setdefault(message, asyncio.get_running_loop().create_future())
-        idle = self._idle.setdefault(message, asyncio.get_running_loop().create_future())
-        assert self.kernel is not None
-        assert self._stop is not None
-        death = self.kernel.death
-        await _first({reply, death, self._stop.wanted}, limit)
-        if death.done() and not reply.done():
-            # Its last words may still be on their way.
-            await asyncio.wait({reply}, timeout=0.2)
-        if reply.done():
-            self._replies.pop(message, None)
-            return reply.result()
-        if death.done():
-            await asyncio.wait({idle}, timeout=0.2)
-            raise KernelDied(death.result())
-        if self._stop.wanted.done():
-            raise Stop(self._stop.wanted.result())
-        raise TimeoutError
-
-    async def _wait_for_outputs(self, message: str) -> None:
-        """Until everything the cell said has arrived: its ``idle``."""
-        idle = self._idle[message]
-        assert self.kernel is not None
-        await _first({idle, self.kernel.death}, self.iopub_timeout or IOPUB_DEADLINE)
-        if not idle.done() and not self.kernel.death.done():
-            self.narrator.note(
-                "the kernel's outputs did not end with its reply: some may be missing", self._cell_of.get(message)
-            )
-        self._idle.pop(message, None)
-
-    async def _interrupt(self, message: str) -> None:
-        """Let the cell clean up: interrupt it, and wait for its end within the grace."""
-        assert self.kernel is not None
-        reply, idle = self._replies[message], self._idle[message]
-        await self.kernel.interrupt()
-        await _first({reply, self.kernel.death}, self.session.grace)
-        if reply.done():
-            await asyncio.wait({idle}, timeout=1.0)
-
     # -- messages -------------------------------------------------------------------------------------------------
-
-    async def _pump_shell(self) -> None:
-        assert self.kernel is not None
-        while True:
-            message = await _receive(self.kernel.client.shell_channel)
-            reply = self._replies.get(message["parent_header"].get("msg_id", ""))
-            if reply is not None and not reply.done():
-                reply.set_result(message)
 
     async def _pump_iopub(self) -> None:
         assert self.kernel is not None
+        assert self._exchange is not None
         while True:
-            message = await _receive(self.kernel.client.iopub_channel)
+            message = await receive(self.kernel.client.iopub_channel)
             parent = message["parent_header"].get("msg_id", "")
             if message["msg_type"] == "status":
                 state = message["content"]["execution_state"]
-                if state == "idle" and parent in self._idle and not self._idle[parent].done():
-                    self._idle[parent].set_result(None)
+                if state == "idle":
+                    self._exchange.note_idle(parent)
                 elif state == "restarting":
                     self.kernel.note_restart()
             index = self._cell_of.get(parent)
@@ -416,25 +369,6 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
                 for index in list(self._printed):
                     self._settle_printed(index, final=False)
                 self.session.saver.request()
-
-
-async def _receive(channel: Any) -> dict[str, Any]:
-    """The channel's next message.
-
-    Looked for anew every so often: jupyter_client sends through a second handle on the socket, which may take the
-    news of an arrived message from asyncio's.
-    """
-    while True:
-        try:
-            message: dict[str, Any] = await channel.get_msg(timeout=LOOK_AGAIN)
-            return message
-        except Empty:
-            pass
-
-
-async def _first(futures: set[asyncio.Future[Any]], timeout: float | None) -> None:
-    """Until one of them is done, *timeout* seconds at the most."""
-    await asyncio.wait(futures, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
 
 
 def describe_cell(cell: Any) -> str:
