@@ -117,9 +117,10 @@ class Backfiller:
     def read_rows(self, backfill: BackfillRecord, states: Iterable[RunState]) -> Iterator[list[RunRecord]]:
         """Its runs in these states, in the order of the rows, in batches."""
         after: int | None = None
-        while True:
+        chosen = tuple(states)
+        while chosen:  # a filter without states would be one for all of them
             wanted = RunFilter(
-                backfill_id=backfill.id, states=tuple(states), after_sequence=after, limit=BATCH, oldest_first=True
+                backfill_id=backfill.id, states=chosen, after_sequence=after, limit=BATCH, oldest_first=True
             )
             runs = self._store.list_runs(wanted)
             if runs:

@@ -270,6 +270,21 @@ def test_too_many_failures_stop_it_and_a_resume_goes_on(open_flow: OpenFlow) -> 
     assert backfill.resume().counts == {RunState.COMPLETED: 19}
 
 
+def test_a_resume_may_leave_alone_what_failed(open_flow: OpenFlow) -> None:
+    flow, engine = open_flow(bad(2, 3))
+    backfill = flow.submit_backfill(n=range(1, 7), max_active_runs=1, max_failures=2)
+    backfill.wait(20)
+    assert backfill.counts == {RunState.COMPLETED: 1, RunState.FAILED: 2, RunState.PENDING: 3}
+    before = len(engine.launched)
+    with pytest.raises(ConflictError, match="stops at 2 failures, and 2 rows that failed are left alone"):
+        backfill.resume("none")
+    flow.project.backfills.resume(backfill.id, reprocess_behavior="none", max_failures=10)
+    backfill.wait(20)
+    assert sorted(launched(engine)[before:]) == [4, 5, 6]
+    assert backfill.state is BackfillState.COMPLETED_WITH_FAILURES
+    assert backfill.counts == {RunState.COMPLETED: 4, RunState.FAILED: 2}
+
+
 def test_paused_and_unpaused_from_another_process(open_flow: OpenFlow) -> None:
     flow, engine = open_flow(lambda run: None)
     backfill = flow.submit_backfill(n=range(10), max_active_runs=2)

@@ -222,7 +222,7 @@ class Backfills:
         resumption = Resumption(self._project, self.backfiller, self.look(known.id))
         if behavior is Reprocess.COMPLETED:
             return self._repeat(resumption, detach=detach)
-        resumption.check(behavior)
+        resumption.check(behavior, max_failures)
         if not resumption.is_needed:
             snapshot = resumption.snapshot
             return Started(backfill=snapshot.backfill, message=say_same(snapshot), goes_on=False)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nbflow.backfiller import CANCELLED_BY_USER, Backfiller
 from nbflow.backfilling import BackfillRecord, BackfillState, Reprocess, Snapshot
+from nbflow.backfilling.records import FAILURES
 from nbflow.errors import ConflictError, ParameterError, RowError, RowFault
 from nbflow.lifecycle import WAITING, RunState
 from nbflow.parameters import Text
@@ -55,15 +56,30 @@ class Resumption:
     def is_needed(self) -> bool:
         return any(self.snapshot.counts.get(state, 0) for state in self._states)
 
-    def check(self, behavior: Reprocess) -> None:
-        """Which rows are to run, and whether the notebook still takes their values. Raises RowError."""
+    def check(self, behavior: Reprocess, max_failures: int | None) -> None:
+        """Which rows are to run, and whether the notebook still takes their values.
+
+        Raises RowError, and ConflictError where the failures that are left alone would let none begin.
+        """
         # Rows that a signal ended were not refused by anybody: they are among what is missing.
         interrupted = self.snapshot.backfill.ended_by not in (None, CANCELLED_BY_USER)
         self._states = WAITING | (_FAILED if behavior is Reprocess.FAILED else frozenset())
         if interrupted:
             self._states |= {RunState.CANCELLED}
+        if self.is_needed:
+            self._check_limit(max_failures)
         if self.is_needed and self.flow.notebook.hash != self.snapshot.backfill.notebook_hash:
             self._check_values()
+
+    def _check_limit(self, changed: int | None) -> None:
+        backfill, counts = self.snapshot.backfill, self.snapshot.counts
+        limit = changed or backfill.max_failures
+        failed = sum(counts.get(state, 0) for state in FAILURES - self._states)
+        if limit is not None and failed >= limit:
+            raise ConflictError(
+                f"backfill {backfill.id} stops at {limit} failures, and {failed:,} rows that failed are left alone: no row would begin\n"
+                "reprocess behavior 'failed' runs those again; a higher max failures lets the others begin"
+            )
 
     def _check_values(self) -> None:
         faults: list[RowFault] = []
