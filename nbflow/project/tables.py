@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -60,16 +62,35 @@ def _explain(path: Path, rows: Iterator[Mapping[str, Any]]) -> Iterator[Mapping[
 
 def _read_csv(path: Path) -> Iterator[Mapping[str, Any]]:
     with open(path, encoding="utf-8-sig", newline="") as file:
-        rows = csv.reader(file, delimiter="\t" if path.suffix.lower() == ".tsv" else ",")
-        names = [name.strip() for name in next(rows, [])]
-        if not names or any(not name for name in names) or len(set(names)) < len(names):
-            raise UsageError(f"rows {path}: its first line must name the parameters, each once")
-        for cells in rows:
-            if not cells:
-                continue
-            if len(cells) > len(names):
-                raise UsageError(f"rows {path}, line {rows.line_num}: {len(cells)} cells under {len(names)} names")
-            yield {name: Text(cell) for name, cell in zip(names, cells, strict=False) if cell != ""}
+        yield from _split_csv(file, f"rows {path}")
+
+
+def read_table(text: str, *, most: int) -> Iterator[Mapping[str, Any]]:
+    """The rows of CSV that is at hand as a text, at *most* so many. Raises UsageError."""
+    try:
+        for number, row in enumerate(_split_csv(io.StringIO(text.removeprefix("\ufeff"), newline=""), "the table"), 1):
+            if number > most:
+                raise UsageError(f"the table: it has more than {most:,} rows; split it")
+            yield row
+    except csv.Error as error:
+        raise UsageError(f"the table: not readable as CSV ({error})") from None
+
+
+def _split_csv(lines: Iterable[str], where: str) -> Iterator[Mapping[str, Any]]:
+    rest = iter(lines)
+    head = next(rest, "")
+    # No parameter's name holds any of these; which one a spreadsheet writes depends on its country.
+    delimiter = next((mark for mark in head if mark in ",;\t"), ",")
+    rows = csv.reader(chain([head], rest), delimiter=delimiter)
+    names = [name.strip() for name in next(rows, [])]
+    if not names or any(not name for name in names) or len(set(names)) < len(names):
+        raise UsageError(f"{where}: its first line must name the parameters, each once")
+    for cells in rows:
+        if not any(cells):
+            continue
+        if len(cells) > len(names):
+            raise UsageError(f"{where}, line {rows.line_num}: {len(cells)} cells under {len(names)} names")
+        yield {name: Text(cell) for name, cell in zip(names, cells, strict=False) if cell != ""}
 
 
 def _read_json_lines(path: Path) -> Iterator[Mapping[str, Any]]:

@@ -39,12 +39,20 @@ class Span(Body):
 Axis = str | list[Any] | Span
 Axes = Annotated[dict[str, Axis], shown(maxProperties=0)]
 Rows = Annotated[list[Values], Field(max_length=MAX_ROWS), shown(maxItems=0)]
+Table = Annotated[
+    str,
+    Field(max_length=64 * 1024 * 1024),
+    shown(
+        description="The rows as CSV: the first line names the parameters; commas, semicolons or tabs between the cells. "
+        "An empty cell is a value that is not given.",
+    ),
+]
 
 
 class BackfillRequest(Body):
     """Runs of one flow: for the product of the axes, for each of the rows, or for both combined.
 
-    An axis is a list of values, a span, or a text as the command line takes it (``EU,US``, ``2026-01-01..2026-01-31``).
+    Rows are a list of objects, or a table. An axis is a list of values, a span, or a text as the command line takes it (``EU,US``, ``2026-01-01..2026-01-31``).
     """
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["flow"]}, {"required": ["path"]}]})
@@ -54,6 +62,7 @@ class BackfillRequest(Body):
     parameters: Arguments = Field(default_factory=dict)
     axes: Axes = Field(default_factory=dict)
     rows: Rows | None = None
+    table: Table | None = None
     exclude: Rows = Field(default_factory=list)
     dry_run: bool = False
     name: Annotated[Name, Field(max_length=100)] | None = None

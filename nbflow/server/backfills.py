@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from nbflow.backfilling.axes import read_axis
 from nbflow.errors import RowError
-from nbflow.lifecycle import RunOptions
+from nbflow.lifecycle import RunOptions, RunState
 from nbflow.ports import RunFilter
 from nbflow.project.loading import LoadedFlow, load_file
+from nbflow.project.tables import read_table
 from nbflow.records import backfill_to_json, plan_to_json, run_to_json
 from nbflow.server.backfill_bodies import (
+    MAX_ROWS,
     Axis,
     BackfillQuery,
     BackfillRequest,
@@ -95,11 +97,17 @@ def _tell(project: Project, started: Started) -> dict[str, Any]:
 
 
 def _refuse_rows(error: RowError) -> Problem:
-    """One message for each parameter, with the first row in which it is wrong."""
+    """One message for each parameter, with the first row in which it is wrong; and all of them, by row and parameter."""
     errors: dict[str, str] = {}
     for fault in error.row_faults:
         errors.setdefault(fault.fault.parameter, str(fault))
-    return Problem(HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors, kind=RowError.__name__)
+    rows = [
+        {"row": one.row, "rows": one.rows, "parameter": one.fault.parameter, "message": one.fault.message}
+        for one in error.row_faults
+    ]
+    return Problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY, str(error), errors=errors, kind=RowError.__name__, more={"rows": rows}
+    )
 
 
 def _find_flow(service: Service, request: BackfillRequest) -> LoadedFlow:
@@ -115,8 +123,16 @@ def _read_values(flow: LoadedFlow, request: BackfillRequest) -> dict[str, Any]:
     # A list is an axis to who makes backfills; here it is a value, and the axes are told apart.
     values = {name: [value] if isinstance(value, list) else value for name, value in constants.items()}
     values |= {name: _read_axis(name, axis) for name, axis in request.axes.items()}
-    rows = None if request.rows is None else [take_values(flow, row) for row in request.rows]
-    return {"values": values, "rows": rows, "exclude": request.exclude or None}
+    return {"values": values, "rows": _read_rows(flow, request), "exclude": request.exclude or None}
+
+
+def _read_rows(flow: LoadedFlow, request: BackfillRequest) -> Iterable[Mapping[str, Any]] | None:
+    if request.table is None:
+        return None if request.rows is None else [take_values(flow, row) for row in request.rows]
+    if request.rows is not None:
+        message = "give one of rows and table"
+        raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, message, errors={"table": message})
+    return read_table(request.table, most=MAX_ROWS)
 
 
 def _read_axis(name: str, axis: Axis) -> Any:
@@ -205,7 +221,7 @@ class BackfillGridHandler(ApiHandler):
 
 def _list_cells(project: Project, backfill_id: str, limit: int) -> dict[str, Any]:
     backfill = project.backfills.get(backfill_id)
-    pages = project.backfills.backfiller.read_rows(backfill, ())
+    pages = project.backfills.backfiller.read_rows(backfill, RunState)
     runs = islice((run for page in pages for run in page), limit)
     cells = [[run.backfill_row, run.id, run.state.value, _pick(run.parameters, backfill.axes)] for run in runs]
     return {"axes": list(backfill.axes), "cells": cells}

@@ -244,7 +244,9 @@ class ApiHandler(NbflowHandler, APIHandler):
         self.set_status(problem.status)
         for name, text in problem.headers.items():
             self.set_header(name, text)
-        body = describe(problem.status, problem.detail, error=kind or problem.kind, errors=problem.errors)
+        body = describe(
+            problem.status, problem.detail, error=kind or problem.kind, errors=problem.errors, more=problem.more
+        )
         self.finish_as(dumps_strict(body).encode("utf-8"), CONTENT_TYPE)
 
 

@@ -46,14 +46,16 @@ class Problem(Exception):
         errors: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         kind: str = "",
+        more: Mapping[str, Any] | None = None,
     ) -> None:
-        """*kind*: the name of the error of ours that it stands for."""
+        """*kind*: the name of the error of ours that it stands for. *more*: what else its body holds."""
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.errors = dict(errors or {})
         self.headers = dict(headers or {})
         self.kind = kind
+        self.more = dict(more or {})
 
 
 def find_status(error: NbflowError) -> HTTPStatus:
@@ -75,7 +77,14 @@ def to_problem(error: NbflowError) -> Problem:
     return Problem(status, str(error), errors=errors, headers=headers)
 
 
-def describe(status: int, detail: str, *, error: str = "", errors: Mapping[str, str] | None = None) -> dict[str, Any]:
+def describe(
+    status: int,
+    detail: str,
+    *,
+    error: str = "",
+    errors: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """The body of the answer."""
     problem: dict[str, Any] = {
         "type": "about:blank",
@@ -87,4 +96,4 @@ def describe(status: int, detail: str, *, error: str = "", errors: Mapping[str, 
         problem["error"] = error
     if errors:
         problem["errors"] = dict(errors)
-    return problem
+    return problem | dict(more or {})

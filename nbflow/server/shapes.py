@@ -173,6 +173,11 @@ PROBLEM: Shape = {
             "additionalProperties": TEXT,
             "description": "One message for each parameter or field.",
         },
+        "rows": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "Of rows that are refused: row, parameter and message of each fault; rows is how many have it.",
+        },
     },
     "required": ["type", "title", "status", "detail"],
 }

@@ -2,12 +2,13 @@
 const root = document.documentElement
 export const base = root.dataset.base
 
-/** What the server said no to: `title`, `detail`, and `errors`, one message a field. */
+/** What the server said no to: `errors`, one message a field; `rows`, the faults of a table, one by one. */
 export class Problem extends Error {
     constructor(status, body) {
         super(body.detail || body.title || `The server answered ${status}.`)
         this.status = status
         this.errors = body.errors ?? {}
+        this.rows = body.rows ?? []
     }
 }
 

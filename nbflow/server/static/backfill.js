@@ -247,15 +247,16 @@ async function loadRuns(cursor) {
             ),
         ),
     ].slice(0, 6)
+    const isNumber = (name) => runs.every((run) => typeof (run.results?.[name] ?? 0) === "number")
     const line = (run) =>
         h(
             "tr",
             {},
             h("td", {}, badge(run.state)),
-            axes.map((name) => h("td.code", {}, brief(run.parameters[name], 40))),
+            axes.map((name) => h("td.code.nowrap", {}, brief(run.parameters[name], 40))),
             h("td", {}, h("a.strong", { href: href(`runs/${run.id}`) }, run.name)),
             h("td.number", {}, duration(run.duration)),
-            results.map((name) => h("td.number", {}, brief(run.results?.[name] ?? "", 24))),
+            results.map((name) => h(isNumber(name) ? "td.number" : "td", {}, brief(run.results?.[name] ?? "", 24))),
             h("td.clip.quiet", { title: run.message }, run.state === "completed" ? "" : run.message),
         )
     const heads = ["State", ...axes, "Run", "Took", ...results, "Message"]
@@ -276,7 +277,7 @@ async function loadRuns(cursor) {
                         heads.map((name) =>
                             h(
                                 "th",
-                                { scope: "col", class: name === "Took" || results.includes(name) ? "number" : null },
+                                { scope: "col", class: name === "Took" || (results.includes(name) && isNumber(name)) ? "number" : null },
                                 name,
                             ),
                         ),

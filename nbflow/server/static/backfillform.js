@@ -1,7 +1,8 @@
 // Plans a backfill while it is typed, and starts it.
-import { $, act, count, h, replace, summarise, wordsOf } from "./dom.js"
+import { $, act, count, empty, h, replace, summarise, wordsOf } from "./dom.js"
 import { get, href, post, Problem } from "./api.js"
 import { Axis } from "./axis.js"
+import { RowFile, faultTable } from "./rowfile.js"
 import { backfillTable } from "./backfilllist.js"
 import { ParameterForm, summariseErrors } from "./form.js"
 
@@ -20,6 +21,7 @@ class BackfillForm {
         this.form = $("#backfill-form")
         this.axes = []
         this.made = 0
+        this.rows = new RowFile($("#backfill-rows"), () => this.#takeColumns())
         this.parameters = new ParameterForm($("#backfill-fields"), {
             ...{ schema: target.schema, parameters: target.parameters, prefix: "b" },
             onchange: () => this.#soon(),
@@ -29,12 +31,12 @@ class BackfillForm {
             fields.find((field) => ["date", "datetime"].includes(field.control.kind)) ??
             fields.find((field) => field.required) ??
             fields[0]
-        if (first) this.#addAxis(first.name)
-        else
-            replace(
-                $("#backfill-form"),
-                h("p.quiet", {}, "This notebook declares no parameters, so that all its runs would be the same."),
-            )
+        if (!first) {
+            const why = "This notebook declares no parameters, so that all its runs would be the same."
+            replace(this.form, empty("Nothing to backfill.", why))
+            return
+        }
+        this.#addAxis(first.name)
         $("#axis-add").addEventListener("click", () => this.#addNext())
         this.form.addEventListener("input", () => this.#soon())
         this.form.addEventListener("submit", (event) => {
@@ -43,8 +45,20 @@ class BackfillForm {
         })
     }
 
+    // What the file's columns are for needs no axis and no value of its own.
+    #takeColumns() {
+        for (const axis of this.axes.filter((one) => this.rows.names.includes(one.name))) this.#removeAxis(axis)
+        this.#soon()
+    }
+
+    #removeAxis(axis) {
+        this.axes = this.axes.filter((one) => one !== axis)
+        axis.node.remove()
+        this.#soon()
+    }
+
     #free() {
-        const used = new Set(this.axes.map((axis) => axis.name))
+        const used = new Set([...this.axes.map((axis) => axis.name), ...this.rows.names])
         return [...this.parameters.fields.values()].filter((field) => !field.isSecret && !used.has(field.name))
     }
 
@@ -59,9 +73,7 @@ class BackfillForm {
             number: ++this.made,
             onchange: () => this.#soon(),
             onremove: () => {
-                this.axes = this.axes.filter((one) => one !== axis)
-                axis.node.remove()
-                this.#soon()
+                this.#removeAxis(axis)
                 $("#axis-add").focus()
             },
         })
@@ -79,6 +91,7 @@ class BackfillForm {
             const given = axis.read()
             if (given === undefined) faults[axis.name] = "give at least one value"
             else if (axis.name in axes) faults[axis.name] = "chosen twice"
+            else if (this.rows.names.includes(axis.name)) faults[axis.name] = "a column of the file too"
             else axes[axis.name] = given
         }
         const reference = this.target.path ? { path: this.target.path } : { flow: this.target.reference }
@@ -89,6 +102,7 @@ class BackfillForm {
             reprocess_behavior: elements.reprocess_behavior.value,
             run_backwards: elements.run_backwards.checked,
         }
+        if (this.rows.text !== null) body.table = this.rows.text
         for (const name of ["max_active_runs", "max_failures"])
             if (elements[name].value) body[name] = Number(elements[name].value)
         if (elements.name.value.trim()) body.name = elements.name.value.trim()
@@ -98,7 +112,7 @@ class BackfillForm {
     }
 
     #soon() {
-        this.parameters.leaveOut(this.axes.map((axis) => axis.name))
+        this.parameters.leaveOut([...this.axes.map((axis) => axis.name), ...this.rows.names])
         $("#axis-add").hidden = !this.#free().length
         clearTimeout(this.timer)
         this.timer = setTimeout(() => this.plan(), PAUSE)
@@ -125,8 +139,9 @@ class BackfillForm {
         $("#backfill-go").textContent = plan?.runs ? `Start ${count(plan.runs, "run")}` : "Start"
         if (!plan) {
             const names = Object.keys({ ...problem?.errors, ...faults })
-            $("#backfill-count").textContent = names.length ? `Not yet: ${names.join(", ")}` : problem.message
-            replace($("#backfill-plan"))
+            const where = problem?.rows.length && this.rows.text !== null ? "; what is wrong in the file stands below" : ""
+            $("#backfill-count").textContent = names.length ? `Not yet: ${names.join(", ")}${where}.` : problem.message
+            replace($("#backfill-plan"), problem?.rows.length && faultTable(problem))
             return
         }
         this.#showPlan(plan)

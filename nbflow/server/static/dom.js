@@ -185,11 +185,13 @@ export async function act(button, action) {
         return undefined
     } finally {
         button.disabled = false
+        // a button that was disabled has lost the keyboard's focus
+        if (document.activeElement === document.body && button.isConnected) button.focus()
     }
 }
 
-/** Asks before something that can't be undone; whether it was meant. */
-export function ask(question, verb) {
+/** Asks before something that can't be undone, or is done to many; whether it was meant. */
+export function ask(question, verb, { no = "Keep it", kind = "danger" } = {}) {
     return new Promise((resolve) => {
         const dialog = h(
             "dialog.ask",
@@ -198,8 +200,8 @@ export function ask(question, verb) {
             h(
                 "form.row",
                 { method: "dialog" },
-                h("button.danger", { value: "yes" }, verb),
-                h("button", { value: "no", autofocus: true }, "Keep it"),
+                h("button", { value: "yes", class: kind }, verb),
+                h("button", { value: "no", autofocus: true }, no),
             ),
         )
         document.body.append(dialog)
@@ -263,6 +265,8 @@ function startPage() {
         .find(({ type }) => type === "timeZoneName").value
     const place = $("#zone")
     if (place) place.textContent = `Times in ${zone} (${offset})`
+    const current = $(".bar nav [aria-current]")
+    if (current) current.parentElement.scrollLeft = current.offsetLeft - current.parentElement.clientWidth / 2
     setInterval(refreshMoments, 20000)
 }
 startPage()

@@ -11,6 +11,7 @@ const TOKENS = [
     ["other", "another token…"],
 ]
 
+const withDots = (parts) => parts.map((part, index) => [index ? " · " : "", part])
 const isToken = (value) => typeof value === "string" && value.includes("{{")
 
 export class Field {
@@ -52,8 +53,12 @@ export class Field {
             ? h("span.label", { id: `${id}-label` }, this.name)
             : h("label.label", { for: id, id: `${id}-label` }, this.name)
         if (control.isGroup) control.input.setAttribute("aria-labelledby", `${id}-label`)
-        const meta = h("p.meta", { id: `${id}-meta` }, this.#describe())
-        control.input.setAttribute("aria-describedby", `${id}-meta ${id}-error`)
+        const type = h("p.meta", { id: `${id}-type` }, this.#describeType())
+        const notes = this.#describe()
+        const meta = notes.length > 0 && h("p.meta", { id: `${id}-meta` }, notes)
+        const help = this.schema.description && h("p.help", { id: `${id}-help` }, this.schema.description)
+        const described = [help && "help", "type", meta && "meta", "error"].filter(Boolean)
+        control.input.setAttribute("aria-describedby", described.map((part) => `${id}-${part}`).join(" "))
         if (this.required) control.input.setAttribute("aria-required", "true")
         if (this.extra.computed && !this.isSecret) control.input.setAttribute("placeholder", "computed in each run")
         if (this.isSecret && !this.required) control.input.setAttribute("placeholder", "as the notebook has it")
@@ -67,16 +72,18 @@ export class Field {
                 this.required && h("span.required", {}, "required"),
                 this.mark,
                 this.resetButton,
+                type,
             ),
             h(
                 "div.field-body",
                 {},
-                this.schema.description && h("p.help", {}, this.schema.description),
+                !control.isInline && help,
                 h(
                     "div.field-control",
                     {},
                     this.token,
                     control.node,
+                    control.isInline && help,
                     this.none && h("label.none", { for: `${id}-none` }, this.none, "not set"),
                 ),
                 this.error,
@@ -117,7 +124,7 @@ export class Field {
         this.tokenText.hidden = chosen !== "other"
     }
 
-    #describe() {
+    #describeType() {
         const { inner, extra } = this
         const parts = [h("code", {}, extra.type ?? inner.type ?? "any")]
         const low = inner.minimum ?? inner.exclusiveMinimum
@@ -126,6 +133,12 @@ export class Field {
         else if (low !== undefined) parts.push(`${inner.minimum === undefined ? "above" : "from"} ${textOf(low)}`)
         else if (high !== undefined) parts.push(`${inner.maximum === undefined ? "below" : "up to"} ${textOf(high)}`)
         if (inner.multipleOf) parts.push(`in steps of ${inner.multipleOf}`)
+        return withDots(parts)
+    }
+
+    #describe() {
+        const { inner, extra } = this
+        const parts = []
         if (inner.pattern) parts.push(["matching ", h("code", {}, inner.pattern.replace(/^\^\(\?:(.*)\)\$$/, "$1"))])
         if (inner.format === "duration") parts.push("such as PT90M, P1DT12H or 1:30:00")
         if (this.control.note) parts.push(this.control.note)
@@ -133,7 +146,7 @@ export class Field {
         if (extra.default_text) parts.push(["default ", h("code", {}, extra.default_text)])
         if (this.isSecret)
             parts.push(["never recorded; or ", h("code", {}, "env:NAME"), " / ", h("code", {}, "file:PATH")])
-        return parts.map((part, index) => [index ? " · " : "", part])
+        return withDots(parts)
     }
 
     #setNone() {
