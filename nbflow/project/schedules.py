@@ -99,17 +99,28 @@ class Schedules:
         Raises as :meth:`create` does; nothing is changed then.
         """
         now = datetime.now(UTC)
+        wanted = self.prepare_change(schedule_id, values=values, unset=unset, **changes)
+        changed = {name: getattr(wanted, name) for name in (*changes, "parameters")}
+        if _TIMING & set(changes) or "paused" in changes:
+            changed["next_due"] = _find_first(wanted, now)
+        return self._project.store.update_schedule(wanted.id, lambda current: replace(current, **changed))
+
+    def prepare_change(
+        self,
+        schedule_id: str,
+        *,
+        values: Mapping[str, Any] | None = None,
+        unset: Sequence[str] = (),
+        **changes: Any,
+    ) -> ScheduleRecord:
+        """What :meth:`edit` would make of it. Raises as it does."""
         known = self.get(schedule_id)
         unknown = [name for name in unset if name not in known.parameters]
         if unknown:
             raise UsageError(f"schedule {known.name}: it gives no value to {', '.join(unknown)}")
         kept = {name: value for name, value in known.parameters.items() if name not in unset}
         wanted = replace(known, **changes)
-        wanted = self._check(wanted, self.load(wanted), {**kept, **(values or {})}, now)
-        changed = {name: getattr(wanted, name) for name in (*changes, "parameters")}
-        if _TIMING & set(changes) or "paused" in changes:
-            changed["next_due"] = _find_first(wanted, now)
-        return self._project.store.update_schedule(known.id, lambda current: replace(current, **changed))
+        return self._check(wanted, self.load(wanted), {**kept, **(values or {})}, datetime.now(UTC))
 
     def pause(self, schedule_id: str) -> ScheduleRecord:
         """Fire no more, until it is unpaused."""

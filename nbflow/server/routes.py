@@ -55,6 +55,7 @@ API: tuple[tuple[str, type[ApiHandler]], ...] = (
     (r"schedules", schedules.SchedulesHandler),
     (r"schedules/preview", schedules.SchedulePreviewHandler),
     (SCHEDULE, schedules.ScheduleHandler),
+    (rf"{SCHEDULE}/preview", schedules.ScheduleChangePreviewHandler),
     (rf"{SCHEDULE}/pause", schedules.SchedulePauseHandler),
     (rf"{SCHEDULE}/unpause", schedules.ScheduleUnpauseHandler),
     (rf"{SCHEDULE}/run", schedules.ScheduleRunHandler),

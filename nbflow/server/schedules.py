@@ -109,6 +109,17 @@ def _preview(service: Service, request: ScheduleRequest) -> dict[str, Any]:
     settings = read_settings(service, request, RunOptions())
     when = _require_when(settings)
     schedule = service.project.schedules.prepare_new(flow, when, request.parameters, **settings)
+    return _show_times(schedule, flow)
+
+
+def _preview_change(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
+    schedules = service.project.schedules
+    known, change = _read_change(service, schedule_id, request)
+    schedule = schedules.prepare_change(known.id, **change)
+    return _show_times(schedule, schedules.load(schedule))
+
+
+def _show_times(schedule: ScheduleRecord, flow: LoadedFlow) -> dict[str, Any]:
     return {"next_times": [_show_time(schedule, flow, time) for time in next_times(schedule, _now(), SHOWN_TIMES)]}
 
 
@@ -121,12 +132,17 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-def _edit(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
-    schedules = service.project.schedules
-    known = schedules.get(schedule_id)
+def _read_change(service: Service, schedule_id: str, request: ScheduleChange) -> tuple[ScheduleRecord, dict[str, Any]]:
+    """The schedule, and what is to become of it, as ``Schedules.edit`` takes it."""
+    known = service.project.schedules.get(schedule_id)
     settings = read_settings(service, request, known.options, known)
     unset = [name for name in request.unset if name in known.parameters]
-    changed = schedules.edit(known.id, values=request.parameters, unset=unset, **settings)
+    return known, {"values": request.parameters, "unset": unset, **settings}
+
+
+def _edit(service: Service, schedule_id: str, request: ScheduleChange) -> dict[str, Any]:
+    known, change = _read_change(service, schedule_id, request)
+    changed = service.project.schedules.edit(known.id, **change)
     service.line.wake()
     return show_schedule(service.project, changed)
 
@@ -177,6 +193,14 @@ def _show(project: Project, schedule_id: str) -> dict[str, Any]:
     schedule = project.schedules.get(schedule_id)
     problem = project.schedules.find_problem(schedule)
     return {**show_schedule(project, schedule), "problem": str(problem) if problem else None}
+
+
+class ScheduleChangePreviewHandler(ApiHandler):
+    """When a schedule fires next, and with which values: as it is, or as it would be with changes."""
+
+    async def post(self, schedule_id: str) -> None:
+        request = read(ScheduleChange, self.read_json(optional=True))
+        self.answer(await self.call(_preview_change, self.service, schedule_id, request))
 
 
 class SchedulePauseHandler(ApiHandler):

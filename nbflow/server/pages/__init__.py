@@ -5,8 +5,9 @@ from __future__ import annotations
 from nbflow.server.pages.backfills import BackfillPage, BackfillsPage
 from nbflow.server.pages.flows import AppPage, FlowPage, FlowsPage, NotebookPage
 from nbflow.server.pages.handler import PageHandler
-from nbflow.server.pages.lists import PairsPage, RunsPage, SchedulesPage
+from nbflow.server.pages.lists import PairsPage, RunsPage
 from nbflow.server.pages.runs import ReportPage, RunPage
+from nbflow.server.pages.schedules import SchedulePage, SchedulesPage
 
 PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/?", FlowsPage),
@@ -20,6 +21,7 @@ PAGES: tuple[tuple[str, type[PageHandler]], ...] = (
     (r"/nbflow/backfills/?", BackfillsPage),
     (r"/nbflow/backfills/([^/]+)/?", BackfillPage),
     (r"/nbflow/schedules/?", SchedulesPage),
+    (r"/nbflow/schedules/([^/]+)/?", SchedulePage),
     (r"/nbflow/kv/?", PairsPage),
 )
 

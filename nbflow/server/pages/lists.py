@@ -14,15 +14,6 @@ class RunsPage(PageHandler):
         self.show("runs.html")
 
 
-class SchedulesPage(PageHandler):
-    """All schedules."""
-
-    section = "Schedules"
-
-    def get(self) -> None:
-        self.show("schedules.html")
-
-
 class PairsPage(PageHandler):
     """All key-value pairs."""
 

@@ -2,6 +2,7 @@
 import { $, empty, h, poll, replace } from "./dom.js"
 import { get, href } from "./api.js"
 import { backfillTable } from "./backfilllist.js"
+import { offerFlows } from "./flowpicker.js"
 
 const place = $("#backfills")
 
@@ -25,5 +26,6 @@ async function load() {
     )
 }
 
+offerFlows($("#new"), "New backfill of", "backfill")
 load().catch((error) => replace(place, empty("The backfills can't be shown.", error.message)))
 poll(load, 4)

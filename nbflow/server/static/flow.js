@@ -199,11 +199,6 @@ async function start() {
     )
     $("#remove")?.addEventListener("click", (event) => act(event.currentTarget, remove))
     await loadRuns()
-    const wanted = new URLSearchParams(location.search).get("schedule")
-    if (shown === "schedules" && wanted) {
-        const known = (await loadSchedules()).find(({ id }) => id === wanted)
-        if (known) openSchedule(known)
-    }
     poll(() => (shown === "runs" ? loadRuns() : Promise.resolve()), 4)
 }
 

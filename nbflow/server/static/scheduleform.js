@@ -60,7 +60,8 @@ export class ScheduleForm {
         $("#schedule-title").textContent = schedule ? `Edit ${schedule.name}` : "New schedule"
         $("#schedule-save").textContent = schedule ? "Save changes" : "Create schedule"
         this.form.hidden = false
-        $("#schedule-new").hidden = true
+        const opener = $("#schedule-new")
+        if (opener) opener.hidden = true
         this.#showParts()
         this.#soon()
         this.form.scrollIntoView({ block: "start" })
@@ -78,8 +79,10 @@ export class ScheduleForm {
 
     close() {
         this.form.hidden = true
-        $("#schedule-new").hidden = false
-        $("#schedule-new").focus()
+        const opener = $("#schedule-new")
+        if (!opener) return
+        opener.hidden = false
+        opener.focus()
     }
 
     #showParts() {
@@ -109,6 +112,7 @@ export class ScheduleForm {
             if (elements[name].value) body[name] = new Date(elements[name].value).toISOString()
             else if (this.known?.[name]) body[name] = null
         }
+        if (this.known) body.unset = Object.keys(this.known.parameters).filter((name) => !(name in values))
         return { body, faults }
     }
 
@@ -129,7 +133,9 @@ export class ScheduleForm {
         let answer
         try {
             const { name, ...rest } = body
-            answer = await post("schedules/preview", { ...this.#reference(), ...dropNulls(rest) })
+            answer = this.known
+                ? await post(`schedules/${this.known.id}/preview`, rest)
+                : await post("schedules/preview", { ...this.#reference(), ...dropNulls(rest) })
         } catch (problem) {
             if (turn !== this.turn) return
             const errors = { ...problem.errors, ...faults }
@@ -188,10 +194,8 @@ export class ScheduleForm {
         const { body, faults } = this.#body()
         if (Object.keys(faults).length) return this.#refuse(faults)
         try {
-            if (this.known) {
-                const unset = Object.keys(this.known.parameters).filter((name) => !(name in body.parameters))
-                await call("PATCH", `schedules/${this.known.id}`, { ...body, unset })
-            } else await post("schedules", { ...this.#reference(), ...body })
+            if (this.known) await call("PATCH", `schedules/${this.known.id}`, body)
+            else await post("schedules", { ...this.#reference(), ...body })
         } catch (problem) {
             if (!(problem instanceof Problem)) throw problem
             return this.#refuse(problem.errors, problem.message)

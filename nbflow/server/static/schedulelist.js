@@ -25,6 +25,17 @@ function recent(schedule) {
     )
 }
 
+/** The next times with the values that the schedule's tokens stand for then. */
+async function showValues(schedule, box) {
+    try {
+        const { next_times } = await post(`schedules/${schedule.id}/preview`)
+        const line = ({ time, parameters }) => h("li", {}, wall(time), " ", h("code", {}, summarise(parameters, 8)))
+        replace($("ol", box), next_times.map(line))
+    } catch (error) {
+        say(error.message, "error")
+    }
+}
+
 function next(schedule) {
     if (schedule.paused) return h("span.quiet", {}, "paused: nothing is due")
     if (!schedule.next_times.length) return h("span.quiet", {}, "nothing more is due")
@@ -33,7 +44,7 @@ function next(schedule) {
         moment(first),
         h(
             "details.unfold",
-            {},
+            { ontoggle: (event) => event.currentTarget.open && showValues(schedule, event.currentTarget) },
             h("summary", {}, wall(first)),
             h(
                 "ol.times",
@@ -95,7 +106,7 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
         h(
             "header",
             {},
-            h("h2", {}, schedule.name),
+            h("h2", {}, h("a.plain", { href: href(`schedules/${schedule.id}`) }, schedule.name)),
             schedule.paused
                 ? badge("paused")
                 : h("span.state", { dataset: { state: "completed" } }, icon("running"), "active"),
@@ -108,8 +119,11 @@ export function scheduleCard(schedule, { edit, changed, hasFlow = false }) {
                 line(
                     "Flow",
                     isFlow
-                        ? h("a", { href: `${href(flowPath(schedule.flow))}#schedules` }, schedule.flow)
-                        : schedule.flow,
+                        ? [
+                              h("a", { href: `${href(flowPath(schedule.flow))}#schedules` }, schedule.flow),
+                              schedule.flow_version ? ` v${schedule.flow_version}, always` : "",
+                          ]
+                        : [h("code", {}, schedule.flow), h("span.quiet", {}, " (not registered: the file as it is then)")],
                 ),
             line("Next", next(schedule)),
             line("Values", values ? h("code", {}, values) : h("span.quiet", {}, "all defaults")),

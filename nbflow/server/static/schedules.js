@@ -1,6 +1,7 @@
 // All schedules of the store.
 import { $, empty, h, poll, replace } from "./dom.js"
-import { flowPath, get, href } from "./api.js"
+import { get, href } from "./api.js"
+import { offerFlows } from "./flowpicker.js"
 import { showSchedules } from "./schedulelist.js"
 
 const place = $("#schedules")
@@ -13,7 +14,7 @@ async function load() {
     )
         return
     place.dataset.shown = JSON.stringify(schedules.map(({ id, paused }) => [id, paused]))
-    const edit = (schedule) => location.assign(`${href(flowPath(schedule.flow), { schedule: schedule.id })}#schedules`)
+    const edit = (schedule) => location.assign(`${href(`schedules/${schedule.id}`)}#edit`)
     const nothing = empty(
         "No schedules.",
         "Open a ",
@@ -24,5 +25,6 @@ async function load() {
     document.body.dataset.ready = "yes"
 }
 
+offerFlows($("#new"), "New schedule of", "schedules")
 load().catch((error) => replace(place, empty("The schedules can't be shown.", error.message)))
 poll(load, 15)
