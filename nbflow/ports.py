@@ -25,6 +25,8 @@ class RunFilter:
     """All of them."""
     name: str | None = None
     """A part of the run's name, case-insensitive."""
+    values: tuple[tuple[str, str], ...] = ()
+    """Names of parameters and the values that they had, given or not: as JSON, or the text itself."""
     parent_id: str | None = None
     root_id: str | None = None
     backfill_id: str | None = None

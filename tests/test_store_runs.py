@@ -20,6 +20,34 @@ def ids(runs: list[RunRecord]) -> list[str]:
     return [run.id for run in runs]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ((("region", "EU"),), "ab"),
+        ((("region", "eu"),), ""),
+        ((("region", "E"),), ""),
+        ((("n", "5"),), "ac"),
+        ((("n", '"5"'),), "c"),
+        ((("region", "EU"), ("n", "5")), "a"),
+        ((("when", "null"),), "b"),
+        ((("note", 'he said "n": 5, '),), "b"),
+        ((("names", '["x", "y"]'),), "c"),
+        ((("region", "%"),), ""),
+        ((("regio_", "EU"),), ""),
+    ],
+)
+def test_runs_are_found_by_the_values_that_they_had(
+    store: Store, wanted: tuple[tuple[str, str], ...], found: str
+) -> None:
+    given = make_run(name="a", parameters={"region": "EU", "n": 5})
+    own = make_run(name="b", parameters={"note": 'he said "n": 5, ', "when": None}, values={"region": "EU", "n": 50})
+    text = make_run(name="c", parameters={"n": "5", "names": ["x", "y"], "ratio": math.nan})
+    store.add_runs([given, own, text])
+    wanted_runs = RunFilter(values=wanted, oldest_first=True)
+    assert "".join(run.name for run in store.list_runs(wanted_runs)) == found
+    assert sum(store.count_runs(wanted_runs).values()) == len(found)
+
+
 def test_a_run_comes_back_as_it_was_recorded(store: Store) -> None:
     full = make_run(
         state=RunState.FAILED,

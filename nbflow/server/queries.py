@@ -50,6 +50,10 @@ Column = Literal[
 """Fields of a run that are listed by themselves."""
 
 
+Assignment = Annotated[str, Field(min_length=2, max_length=1000, pattern=r"^[^=\x00]+=[^\x00]*$")]
+"""``name=value``, as on a command line."""
+
+
 class RunsQuery(Query):
     """Which runs are listed."""
 
@@ -57,6 +61,7 @@ class RunsQuery(Query):
     flow: Text | None = None
     tag: Annotated[list[Text], Field(max_length=MAX_TAGS)] = Field(default_factory=list)
     name: Text | None = None
+    parameter: Annotated[list[Assignment], Field(max_length=20)] = Field(default_factory=list)
     parent_id: Text | None = None
     root_id: Text | None = None
     schedule_id: Text | None = None

@@ -172,6 +172,7 @@ def read_filter(service: Service, query: RunsQuery) -> RunFilter:
         flow=flow,
         tags=tuple(query.tag),
         name=query.name,
+        values=tuple((name, text) for name, _, text in (one.partition("=") for one in query.parameter)),
         parent_id=query.parent_id,
         root_id=query.root_id,
         schedule_id=query.schedule_id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -22,12 +23,14 @@ from sqlalchemy import (
 
 from nbflow.errors import NotFoundError
 from nbflow.lifecycle import RunRecord, RunState
+from nbflow.parameters.values import dumps_exact, loads_exact
 from nbflow.ports import RunFilter
 from nbflow.stores.columns import Moment
 from nbflow.stores.records import load_column, run_of, runs_of
 from nbflow.stores.section import Section, has_number
 from nbflow.stores.tables import backfill, run, run_tag
 
+_VALUES = (run.c.parameters, run.c.values_used)
 _SHORTEST_PREFIX = 4
 _SHOWN = 5
 _BATCH = 2000
@@ -119,6 +122,16 @@ def _chosen(statement: Select[Any], wanted: RunFilter) -> Select[Any]:
     return statement.where(*_conditions(wanted))
 
 
+def _had_value(name: str, text: str) -> ColumnElement[bool]:
+    """Found in the JSON as it was written; within a text of its own the quotes would be escaped."""
+    forms = {dumps_exact(text)}
+    with suppress(ValueError):
+        forms.add(dumps_exact(loads_exact(text)))
+    parts = [f"{dumps_exact(name)}: {form}{end}" for form in forms for end in ",}"]
+    # Neither LIKE nor any function that looks for a text is exact on both databases; this is.
+    return or_(*(func.replace(column, part, "") != column for part in parts for column in _VALUES))
+
+
 def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.backfill_id is None:
@@ -131,6 +144,7 @@ def _conditions(wanted: RunFilter) -> list[ColumnElement[bool]]:
         conditions.append((run.c.source_path if os.path.isabs(wanted.flow) else run.c.flow) == wanted.flow)
     if wanted.name:
         conditions.append(run.c.name_folded.contains(wanted.name.casefold(), autoescape=True))
+    conditions += [_had_value(name, text) for name, text in wanted.values]
     if wanted.parent_id is not None:
         conditions.append(run.c.parent_id == wanted.parent_id)
     if wanted.root_id is not None:

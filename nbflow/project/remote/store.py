@@ -190,6 +190,7 @@ def _to_query(wanted: RunFilter) -> dict[str, Any]:
         "flow": flow,
         "tag": list(wanted.tags),
         "name": wanted.name,
+        "parameter": [f"{name}={text}" for name, text in wanted.values],
         "parent_id": wanted.parent_id,
         "root_id": wanted.root_id,
         "schedule_id": wanted.schedule_id,

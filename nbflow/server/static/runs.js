@@ -1,6 +1,7 @@
 // All runs, filtered by what the address says, a page at a time.
 import { $, STATES, TERMINAL, badge, empty, h, poll, replace } from "./dom.js"
 import { get, href } from "./api.js"
+import { showBulk } from "./bulk.js"
 import { runTable, updateRows } from "./runlist.js"
 
 const form = $("#filters")
@@ -9,6 +10,7 @@ const pager = $("#pager")
 const NAMES = [
     "flow",
     "name",
+    "parameter",
     "tag",
     "since",
     "until",
@@ -19,6 +21,8 @@ const NAMES = [
     "parent_id",
     "root_id",
 ]
+
+const FIELDS = ["flow", "name", "parameter", "tag", "since", "until", "order", "limit"]
 
 function readAddress() {
     const given = new URLSearchParams(location.search)
@@ -35,15 +39,17 @@ const toTime = (day, end) => {
 }
 
 /** Days as they are chosen become the moments at which they begin and end here. */
-const toRequest = ({ since, until, ...rest }) => ({
+const toRequest = ({ since, until, parameter, ...rest }) => ({
     ...rest,
+    // half typed, it is no filter yet; several are told apart by the names that begin them
+    parameter: parameter?.split(/,\s*(?=\w+=)/).filter((one) => /^\w+=./.test(one.trim())).map((one) => one.trim()),
     since: toTime(since, false),
     until: toTime(until, true),
     limit: rest.limit ?? 100,
 })
 
 function showFilters(query) {
-    for (const name of ["flow", "name", "tag", "since", "until", "order", "limit"])
+    for (const name of FIELDS)
         if (form.elements[name]) form.elements[name].value = query[name] ?? form.elements[name].dataset.default ?? ""
     const hidden = ["schedule_id", "backfill_id", "parent_id", "root_id"].filter((name) => query[name])
     replace(
@@ -109,6 +115,7 @@ function showRuns(answer, query) {
         table = runTable(shown, { label: "Runs" })
         replace(place, table.node)
     }
+    showBulk($("#bulk"), shown, { filters: toRequest(query), done: () => load() })
     replace(
         pager,
         query.cursor && h("a.button", { href: href("runs", { ...query, cursor: null }) }, "« First page"),
@@ -143,7 +150,7 @@ function go(address) {
 
 function apply() {
     const query = readAddress()
-    for (const name of ["flow", "name", "tag", "since", "until", "order", "limit"]) {
+    for (const name of FIELDS) {
         const { value, dataset } = form.elements[name]
         query[name] = value === (dataset.default ?? "") ? null : value
     }
@@ -196,6 +203,8 @@ poll(async () => {
         const changed = answer.runs.filter((run, index) => !TERMINAL.has(run.state) || run.state !== shown[index].state)
         updateRows(table, changed)
         shown = answer.runs
+        if (!$("#bulk").contains(document.activeElement))
+            showBulk($("#bulk"), shown, { filters: toRequest(query), done: () => load() })
     } else if (!place.contains(document.activeElement)) showRuns(answer, query)
     if (!$("#counts").contains(document.activeElement)) showCounts(counts, query)
     $("#total").textContent = total ? total.toLocaleString("en") : ""
