@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from nbflow.project import Project
 
 NAME = "report.html"
+EXECUTED = "executed.ipynb"
+"""Its name in the attempt's folder, until the run's record says where it is kept."""
 PATIENCE = 300.0
 
 
@@ -23,7 +25,7 @@ class RunNotebookHandler(ApiHandler):
 
     async def get(self, run_id: str) -> None:
         run = await self.call(self.project.get_run, run_id)
-        content = await self.call(_read_executed, run)
+        content = await self.call(_read_executed, self.project, run)
         self.send_notebook(content, f"{run.name}.ipynb")
 
 
@@ -50,17 +52,20 @@ class RunReportHandler(ApiHandler):
         self.finish_as(page, "text/html; charset=utf-8")
 
 
-def _read_executed(run: RunRecord) -> bytes:
+def _read_executed(project: Project, run: RunRecord) -> bytes:
     try:
-        return find_executed(run).read_bytes()
+        return find_executed(project, run).read_bytes()
     except OSError:
         raise NotFoundError(f"run {run.id}: its executed notebook is gone") from None
 
 
-def find_executed(run: RunRecord) -> Path:
-    """Raises ConflictError where there is none yet, NotFoundError where there is none any more."""
-    path = Path(run.output_path) if run.output_path else None
-    if path is None or not path.is_file():
+def find_executed(project: Project, run: RunRecord) -> Path:
+    """While the run goes on, as it is now. Raises ConflictError where there is none yet, NotFoundError where none any more."""
+    if run.output_path:
+        path = Path(run.output_path)
+    else:
+        path = project.get_attempt_folder(run.id, max(run.attempts, 1)) / EXECUTED
+    if not path.is_file():
         kind = NotFoundError if run.output_path else ConflictError  # gone, or not there yet
         raise kind(f"run {run.id} ({run.state}): there is no executed notebook")
     return path
@@ -68,7 +73,7 @@ def find_executed(run: RunRecord) -> Path:
 
 def make_report(project: Project, run: RunRecord) -> Path:
     """The page of a run, made once for each state of its notebook. Raises NotFoundError, OutputError."""
-    executed = find_executed(run)
+    executed = find_executed(project, run)
     page = project.get_attempt_folder(run.id, max(run.attempts, 1)) / NAME
     try:
         if page.stat().st_mtime_ns >= executed.stat().st_mtime_ns:

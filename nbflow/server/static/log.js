@@ -46,7 +46,7 @@ export class LogView {
             if (data.partial) this.partial.set(data.stream, data.partial)
         } else if (kind === "output") {
             const lines = String(data.text ?? "").split("\n")
-            for (const line of data.mime === "error" ? lines.slice(-1) : lines)
+            for (const line of data.mime === "error" ? [lines.at(-1).replace(/: *$/, "")] : lines)
                 this.#push("output", line, data.mime === "error" ? "error" : "")
         } else if (kind === "cell_finished" || kind === "ended") {
             for (const [stream, line] of this.partial) this.#push(stream, line)

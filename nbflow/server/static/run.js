@@ -4,6 +4,7 @@ import {
     TERMINAL,
     act,
     add,
+    ago,
     ask,
     badge,
     copy,
@@ -13,10 +14,11 @@ import {
     moment,
     replace,
     say,
+    stamp,
     tabs,
     wordsOf,
 } from "./dom.js"
-import { apiHref, flowPath, get, href, parse, post } from "./api.js"
+import { apiHref, call, flowPath, get, href, parse, post } from "./api.js"
 import { follow } from "./events.js"
 import { LogView } from "./log.js"
 import { Timeline } from "./timeline.js"
@@ -36,6 +38,7 @@ const schema = parse($("#schema").textContent)
 let shownTab = "log"
 
 const isOver = () => TERMINAL.has(run.state)
+const exact = (iso) => h("span.number", { title: ago(iso) }, stamp(iso))
 const fact = (name, ...value) => [h("dt", {}, name), h("dd", {}, value)]
 
 function showHead() {
@@ -129,9 +132,9 @@ function showFacts() {
                 run.flow_version ? ` v${run.flow_version}` : "",
             ),
         fact("Created", moment(run.created)),
-        run.scheduled_time && fact("Due", moment(run.scheduled_time)),
-        run.started && fact("Started", moment(run.started)),
-        run.ended && fact("Ended", moment(run.ended)),
+        run.scheduled_time && fact("Due", exact(run.scheduled_time)),
+        run.started && fact("Started", exact(run.started)),
+        run.ended && fact("Ended", exact(run.ended)),
         took !== null && fact(isOver() ? "Took" : "Running for", h("span", { id: "took" }, duration(took))),
         run.attempts > 1 && fact("Attempts", String(run.attempts)),
         run.tags.length > 0 &&
@@ -166,8 +169,9 @@ const OPTION_WORDS = {
 }
 
 function showFailure() {
-    const failure = run.failure
+    const failure = run.state === "cancelled" ? null : run.failure
     $("#failure").hidden = !failure
+    if (run.state === "cancelled") $("#message").textContent = tellCancelled()
     if (!failure) return
     $("#message").hidden = true
     replace(
@@ -184,6 +188,13 @@ function showFailure() {
         failure.traceback &&
             h("details", {}, h("summary", {}, "Traceback"), h("pre.code", { tabindex: "0" }, failure.traceback)),
     )
+}
+
+// Its notebook did nothing wrong: how it was stopped is of less use than by whom, and where.
+function tellCancelled() {
+    const by = { user: "Cancelled", parent: "Cancelled with the run that made it" }[run.cancel_reason]
+    const cell = run.failure?.cell_index ?? null
+    return `${by ?? `Cancelled by ${run.cancel_reason}`}${cell === null ? " before it began" : ` in cell ${cell + 1}`}.`
 }
 
 function showResults() {
@@ -208,23 +219,32 @@ function show() {
 
 // -- tabs -------------------------------------------------------------------------------------------------------------
 
-function showNotebook() {
+async function showNotebook() {
     const place = $("#notebook")
-    const isThere = run.output_path && (isOver() || run.started)
+    const isThere = Boolean(isOver() ? run.output_path : timeline.rows.length)
     $("#notebook-download").hidden = !isThere
-    if (!isThere)
-        return replace(
-            place,
-            empty(isOver() ? "This run left no notebook." : "The notebook appears when the run has started."),
-        )
-    if (place.dataset.shown === run.state) return undefined
+    $("#notebook-again").hidden = !isThere || isOver()
+    if (!isThere) {
+        place.dataset.shown = ""
+        replace(place, empty(isOver() ? "This run left no notebook." : "The notebook appears when the run has started."))
+        return
+    }
+    if (place.dataset.shown === run.state) return
     place.dataset.shown = run.state
+    replace(place, h("p.quiet.pad", { role: "status" }, "Making a page of it…"))
     const src = apiHref(`runs/${id}/report`)
+    try {
+        await call("HEAD", `runs/${id}/report`)
+    } catch (error) {
+        if ([404, 409].includes(error.status) && !isOver()) {
+            replace(place, empty("The notebook appears when its first cells are saved."))
+            place.dataset.shown = ""
+            setTimeout(() => shownTab === "notebook" && showTab("notebook"), 2000)
+        } else replace(place, empty("The notebook can't be shown.", error.status === 404 ? "It is gone." : error.message))
+        return
+    }
     const sandbox = "allow-scripts"
-    return replace(
-        place,
-        h("iframe", { src, sandbox, referrerpolicy: "no-referrer", title: "Executed notebook", loading: "lazy" }),
-    )
+    replace(place, h("iframe", { src, sandbox, referrerpolicy: "no-referrer", title: "Executed notebook" }))
 }
 
 async function showTree() {
@@ -267,7 +287,7 @@ async function showTree() {
 function showTab(name) {
     shownTab = name
     if (!run) return
-    if (name === "notebook") showNotebook()
+    if (name === "notebook") showNotebook().catch((error) => say(error.message, "error"))
     if (name === "tree") showTree().catch((error) => say(error.message, "error"))
     if (name === "results") showResults()
     if (name === "timeline") drawTimeline()
@@ -276,7 +296,7 @@ function showTab(name) {
 
 const drawTimeline = () => {
     if (shownTab !== "timeline") return
-    if (timeline.rows.length) timeline.draw(run.created, isOver() ? Date.parse(run.ended) : Date.now())
+    if (timeline.rows.length) timeline.draw(run.created, run.started, isOver() ? Date.parse(run.ended) : Date.now())
     else replace($("#timeline"), empty(isOver() ? "This run was never started." : "The run waits to be started."))
 }
 
@@ -304,6 +324,7 @@ function take(event) {
         showProgress()
         if (!isOver()) drawTimelineSoon()
     }
+    if (event.kind === "started" && shownTab === "notebook") showTab("notebook")
     if (event.kind === "state") {
         if (event.data.state !== run.state) refreshSoon()
     } else if (event.kind === "values" && !isOver()) {
@@ -354,6 +375,10 @@ async function start() {
     $("#log-download").href = apiHref(`runs/${id}/logs`)
     $("#log-download").download = `${run.name}.log`
     $("#notebook-download").href = apiHref(`runs/${id}/notebook`)
+    $("#notebook-again").addEventListener("click", (event) => {
+        $("#notebook").dataset.shown = ""
+        act(event.currentTarget, showNotebook)
+    })
     log.sayNothing(isOver() ? "It printed nothing." : "Waiting for its first line…")
     tabs($("#tabs"), showTab).start()
     connect()

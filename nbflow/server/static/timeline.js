@@ -60,8 +60,8 @@ export class Timeline {
         return true
     }
 
-    /** *end*: until when the axis goes while something is still open. */
-    draw(created, end = Date.now()) {
+    /** *claimed*: when it had a slot. *end*: until when the axis goes while something is still open. */
+    draw(created, claimed, end = Date.now()) {
         if (!this.rows.length) return
         const from = Math.min(Date.parse(created), ...this.rows.map((row) => row.begin))
         const to =
@@ -71,21 +71,7 @@ export class Timeline {
             ) || from + 1
         const span = Math.max(to - from, 1)
         const most = 400
-        const waited = this.rows[0].begin - from
-        const rows =
-            waited > 50
-                ? [
-                      {
-                          title: "Waiting for a slot",
-                          begin: from,
-                          end: this.rows[0].begin,
-                          look: "pending",
-                          isAttempt: true,
-                          note: "",
-                      },
-                      ...this.rows,
-                  ]
-                : this.rows
+        const rows = [...this.#before(from, Date.parse(claimed)), ...this.rows]
         replace(
             this.place,
             h(
@@ -109,6 +95,17 @@ export class Timeline {
             ),
             rows.length > most && h("p.quiet", {}, `${rows.length - most} further cells are not drawn.`),
         )
+    }
+
+    /** What it waited for until its first attempt had a kernel, where that took long enough to be seen. */
+    #before(from, claimed) {
+        const begun = this.rows[0].begin
+        const slot = Math.min(Math.max(claimed || from, from), begun)
+        const wait = { look: "pending", isAttempt: true, note: "" }
+        return [
+            { ...wait, title: "Waiting for a slot", begin: from, end: slot },
+            { ...wait, title: "Starting", begin: slot, end: begun },
+        ].filter(({ begin, end }) => end - begin > 50)
     }
 
     #row(row, from, span, to) {

@@ -4,7 +4,7 @@ import { textOf } from "./controls.js"
 
 const show = (value) =>
     typeof value === "string"
-        ? value
+        ? value || '""'
         : JSON.stringify(value, null, value && typeof value === "object" && JSON.stringify(value).length > 60 ? 1 : 0)
 
 function row(name, value, how, help) {
@@ -41,12 +41,8 @@ export function valuesTable(run, schema) {
                 run.values ? "default" : "computed later",
                 property.description,
             )
-        return row(
-            name,
-            "default" in property ? property.default : (extra.default_text ?? "?"),
-            "default",
-            property.description,
-        )
+        const unknown = property.format === "password" ? "not given" : (extra.default_text ?? "not known")
+        return row(name, "default" in property ? property.default : unknown, "default", property.description)
     })
     if (!rows.length) return h("p.quiet", {}, "This notebook has no parameters.")
     return h(
