@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
+
+import pytest
 
 from nbflow.kernels.linux import process_start_time
 from nbflow.kernels.manager import AttemptKernelManager, make_kernel_manager, receive, start_kernel
@@ -76,14 +79,6 @@ def is_alive(pid: int) -> bool:
 
 def read_pids(folder: Path) -> set[int]:
     return {int(path.name) for path in (folder / "pids").iterdir()}
-
-
-def wait_until(condition: Callable[[], object], limit: float = 20.0, what: str = "the condition") -> None:
-    """Look often; fail after *limit* seconds."""
-    deadline = time.monotonic() + limit
-    while not condition():
-        assert time.monotonic() < deadline, f"{what} did not come within {limit:g} s"
-        time.sleep(0.01)
 
 
 def find_survivors(pids: set[int], limit: float) -> set[int]:
@@ -188,3 +183,21 @@ def spawner_of_kernels(*, fork: bool = True, preload: Sequence[str] = ()) -> Ite
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+@pytest.fixture(scope="session")
+def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the specifications of the R kernel and the bash kernel."""
+    prefix = tmp_path_factory.mktemp("kernels")
+    if shutil.which("Rscript") is None:
+        pytest.fail("these tests need R: sudo apt-get install r-cran-irkernel")
+    install = f"IRkernel::installspec(user = FALSE, prefix = '{prefix}')"
+    # IRkernel calls the jupyter command.
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+    made = subprocess.run(
+        ["Rscript", "-e", install], capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
+    )
+    if made.returncode:
+        pytest.fail(f"these tests need R's kernel: sudo apt-get install r-cran-irkernel\n{made.stderr}")
+    subprocess.run([sys.executable, "-m", "bash_kernel.install", "--prefix", str(prefix)], check=True)
+    return prefix / "share" / "jupyter" / "kernels"

@@ -6,7 +6,7 @@ import multiprocessing
 import os
 import signal
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Barrier
 from typing import Any, TypeVar
@@ -52,13 +52,21 @@ def _work(barrier: Barrier, answer: Connection, work: Callable[[int], Any], inde
 
 def run_in_child(work: Callable[[], Any]) -> int:
     """*work* in a fork of this process; how the child ended: its exit status, or minus the signal that killed it."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(_LONGEST)
-        try:
-            work()
-            os._exit(0)
-        except BaseException:
-            traceback.print_exc()
-            os._exit(99)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return run_in_children([work])[0]
+
+
+def run_in_children(works: Sequence[Callable[[], Any]]) -> list[int]:
+    """The same for several at once."""
+    pids = []
+    for work in works:
+        pid = os.fork()
+        if pid == 0:
+            signal.alarm(_LONGEST)
+            try:
+                work()
+                os._exit(0)
+            except BaseException:
+                traceback.print_exc()
+                os._exit(99)
+        pids.append(pid)
+    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]

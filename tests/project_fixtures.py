@@ -54,9 +54,9 @@ def flow(project: Project) -> Callable[[Path], Flow]:
     return load
 
 
-def wait_until(holds: Callable[[], object], seconds: float) -> None:
+def wait_until(holds: Callable[[], object], seconds: float = 20.0, what: str = "what is waited for") -> None:
     """Until *holds* is true; fails after that many seconds."""
     deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, f"still not so after {seconds:g} s"
-        threading.Event().wait(0.05)
+        assert time.monotonic() < deadline, f"{what} did not come within {seconds:g} s"
+        threading.Event().wait(0.02)

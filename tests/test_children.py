@@ -307,9 +307,14 @@ import nbflow, os
 from pathlib import Path
 child = nbflow.flow("child.ipynb")
 child.options(stream_logs=True, name="as it is").run()
+def read(file):
+    try:
+        return file.read_text(errors="replace")
+    except OSError:  # that process is gone
+        return ""
 def find_servers():
-    names = [each.name for each in Path("/proc").glob("[0-9]*") if b"nbflow-fork-server" in (each / "cmdline").read_bytes()]
-    return [int(Path(f"/proc/{name}/stat").read_text().rpartition(")")[2].split()[1]) for name in names]
+    folders = [each for each in Path("/proc").glob("[0-9]*") if "nbflow-fork-server" in read(each / "cmdline")]
+    return [int(stat.rpartition(")")[2].split()[1]) for stat in map(read, (each / "stat" for each in folders)) if stat]
 nbflow.record("forked", find_servers().count(os.getppid()))
 os.environ["COLOUR"] = "red"
 child.options(stream_logs=True, name="changed").run()

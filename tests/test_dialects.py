@@ -288,7 +288,6 @@ def test_widgets_under_a_condition_are_declared() -> None:
 
 # -- other languages -------------------------------------------------------------------------------------------------
 
-NAN = float("nan")
 LITERALS: dict[str, list[tuple[str, Any, str]]] = {
     "R": [
         ("x <- 3", 3.0, "float"),

@@ -30,8 +30,8 @@ from tests.kernels_fixtures import (
     open_notebook,
     run_async,
     spawner_of_kernels,
-    wait_until,
 )
+from tests.project_fixtures import wait_until
 
 TELL = "import json, os, sys; print(json.dumps({expression}, default=str), flush=True)"
 

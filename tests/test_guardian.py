@@ -14,7 +14,8 @@ import pytest
 from nbflow.kernels.linux import list_children, process_start_time, read_stat
 from nbflow.kernels.processes import AdoptedChild, Child, python_module
 from nbflow.kernels.spawner import Spawner
-from tests.kernels_fixtures import RECORD_ME, find_survivors, is_alive, owner, read_pids, wait_until
+from tests.kernels_fixtures import RECORD_ME, find_survivors, is_alive, owner, read_pids
+from tests.project_fixtures import wait_until
 
 LIMIT = 2.0
 SLEEPER = "import time; record_me(); time.sleep(1000)"

@@ -6,10 +6,6 @@ import datetime
 import hashlib
 import json
 import math
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,24 +81,6 @@ def read_dump(line: str) -> Any:
         return [tidy(item) for item in found] if isinstance(found, list) else found
 
     return tidy(json.loads(line))
-
-
-@pytest.fixture(scope="module")
-def kernel_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the specifications of the R kernel and the bash kernel."""
-    prefix = tmp_path_factory.mktemp("kernels")
-    if shutil.which("Rscript") is None:
-        pytest.fail("these tests need R: sudo apt-get install r-cran-irkernel")
-    install = f"IRkernel::installspec(user = FALSE, prefix = '{prefix}')"
-    # IRkernel calls the jupyter command.
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-    made = subprocess.run(
-        ["Rscript", "-e", install], capture_output=True, text=True, check=False, env={**os.environ, "PATH": path}
-    )
-    if made.returncode:
-        pytest.fail(f"these tests need R's kernel: sudo apt-get install r-cran-irkernel\n{made.stderr}")
-    subprocess.run([sys.executable, "-m", "bash_kernel.install", "--prefix", str(prefix)], check=True)
-    return prefix / "share" / "jupyter" / "kernels"
 
 
 def start(name: str, folder: Path, cwd: Path) -> Iterator[Execute]:

@@ -25,7 +25,7 @@ from nbflow.project import Project
 from tests.benchmarks.usage import find_tree
 from tests.cli_fixtures import CommandLine
 from tests.conftest import NotebookFactory
-from tests.kernels_fixtures import wait_until
+from tests.project_fixtures import wait_until
 
 pytestmark = pytest.mark.kernel
 OpenProject = Callable[..., Project]

@@ -7,9 +7,7 @@ import os
 import random
 import signal
 import threading
-import traceback
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -25,7 +23,7 @@ from nbflow.ports import RunFilter, Store
 from nbflow.scheduler import Scheduler
 from nbflow.scheduling import Catchup, Every, Overlap, ScheduleRecord
 from nbflow.testing import MemoryStore
-from tests.processes import run_in_child
+from tests.processes import run_in_child, run_in_children
 from tests.schedule_fixtures import at, make_schedule
 from tests.store_fixtures import NOW, SUCCEEDED, StoreOpener, claim_all, later, make_run
 
@@ -248,22 +246,6 @@ def work(opener: StoreOpener, times: list[datetime], *, seed: int, kill_at: int 
         scheduler.tick(now + timedelta(seconds=chance.uniform(-3, 3)))
 
 
-def together(lives: list[Callable[[], None]]) -> list[int]:
-    """All of them in forks at once; how they ended."""
-    pids = []
-    for life in lives:
-        pid = os.fork()
-        if pid == 0:
-            try:
-                life()
-                os._exit(0)
-            except BaseException:
-                traceback.print_exc()
-                os._exit(99)
-        pids.append(pid)
-    return [os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids]
-
-
 def test_three_schedulers_with_kills_make_one_run_for_each_fire_time(opener: StoreOpener) -> None:
     store = opener()
     for n in range(4):
@@ -274,7 +256,7 @@ def test_three_schedulers_with_kills_make_one_run_for_each_fire_time(opener: Sto
         times = [later(60 * minute) for minute in range(round_ * 6, round_ * 6 + 6)]
         points = [chance.randrange(60) if chance.random() < 0.8 else None for _ in range(3)]
         lives = [partial(work, opener, times, seed=round_ * 3 + n, kill_at=points[n]) for n in range(3)]
-        endings = together(lives)
+        endings = run_in_children(lives)
         assert set(endings) <= {0, -signal.SIGKILL}
         kills += endings.count(-signal.SIGKILL)
     assert kills >= 8

@@ -23,7 +23,7 @@ from nbflow.lifecycle import RunState
 from nbflow.project import Project
 from tests.cli_fixtures import CommandLine
 from tests.conftest import NotebookFactory
-from tests.kernels_fixtures import wait_until
+from tests.project_fixtures import wait_until
 
 pytestmark = pytest.mark.kernel
 Load = Callable[[Path], Flow]
@@ -228,7 +228,8 @@ def test_a_parameter_computed_from_a_secret_is_masked(flow: Load, make_notebook:
 
 
 def test_no_cell_of_a_run_is_in_the_users_history(flow: Load, make_notebook: NotebookFactory, temporary: Path) -> None:
-    flow(make_notebook(["mark = 'never in the history'"])).run()
+    run = flow(make_notebook(["mark = 'never in the history'", "print(get_ipython().ipython_dir)"])).run()
+    assert run.logs() == [str(temporary / "ipython")]
     for file in (temporary / "ipython").rglob("*"):
         assert not file.is_file() or b"never in the history" not in file.read_bytes(), file
 
