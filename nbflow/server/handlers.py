@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
 from http import HTTPStatus
@@ -112,18 +113,24 @@ class ApiHandler(NbflowHandler, APIHandler):
         super().initialize(**kwargs)
         self._chunks: list[bytes] = []
         self._received = 0
+        self._is_prepared = False
 
     # -- who may ask --------------------------------------------------------------------------------------------------
 
     async def prepare(self) -> None:  # type: ignore[override]
-        self._check_length(int(self.request.headers.get("Content-Length") or 0))
+        announced = self.request.headers.get("Content-Length", "0").strip()
+        if not re.fullmatch("[0-9]{1,18}", announced):
+            raise Problem(HTTPStatus.BAD_REQUEST, "Content-Length: expected a number of bytes")
+        self._check_length(int(announced))
         await super().prepare()
         if self.request.method == "OPTIONS":  # a browser asks before it sends credentials; nothing is told
             return
         await self.authorize()
         if self.request.method not in self.find_methods():
-            raise HTTPError(405)
+            told = f"{self.request.method} is not answered here, but {', '.join(self.find_methods())}"
+            raise Problem(HTTPStatus.METHOD_NOT_ALLOWED, told)
         await self.check_scope()
+        self._is_prepared = True
 
     def check_xsrf_cookie(self) -> None:
         """Who is not known is told to log in, rather than that a cookie is missing."""
@@ -204,7 +211,7 @@ class ApiHandler(NbflowHandler, APIHandler):
         self.set_status(status)
         for name, text in (headers or {}).items():
             self.set_header(name, text)
-        self.finish_as(dumps_strict(value).encode("utf-8"), "application/json")
+        self.finish_as(dumps_strict(value).encode("utf-8") + b"\n", "application/json")
 
     def answer_nothing(self) -> None:
         self.set_status(HTTPStatus.NO_CONTENT)
@@ -244,10 +251,12 @@ class ApiHandler(NbflowHandler, APIHandler):
         self.set_status(problem.status)
         for name, text in problem.headers.items():
             self.set_header(name, text)
+        if not self._is_prepared:
+            self.set_header("Connection", "close")  # Tornado hangs up on who is refused before the body is read
         body = describe(
             problem.status, problem.detail, error=kind or problem.kind, errors=problem.errors, more=problem.more
         )
-        self.finish_as(dumps_strict(body).encode("utf-8"), CONTENT_TYPE)
+        self.finish_as(dumps_strict(body).encode("utf-8") + b"\n", CONTENT_TYPE)
 
 
 def _explain(status: int, error: BaseException | None) -> Problem:
@@ -267,6 +276,7 @@ class UnknownHandler(ApiHandler):
     async def prepare(self) -> None:  # type: ignore[override]
         await super().prepare()
         if self.request.method != "OPTIONS":
+            self._is_prepared = False
             raise Problem(HTTPStatus.NOT_FOUND, f"{self.request.path}: there is nothing; see nbflow/api/openapi.json")
 
     @classmethod

@@ -78,9 +78,10 @@ class PageHandler(ExtensionHandlerMixin, NbflowHandler):
         from nbflow import __version__
 
         self.set_header("Content-Type", "text/html; charset=utf-8")
+        is_known = getattr(self, "_jupyter_current_user", None) is not None  # a bad request is told so before it is
         page = self.templates.get_template(template).render(
             base=f"{self.base_url}nbflow/",
-            xsrf=self.xsrf_token.decode("ascii"),
+            xsrf=self.xsrf_token.decode("ascii") if is_known else "",
             static=self.static_url,
             section=self.section,
             version=__version__,
