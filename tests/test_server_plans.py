@@ -92,3 +92,28 @@ def test_the_next_times_of_a_schedule_are_told_with_changes_and_without(server: 
     assert server.get(f"schedules/{made['id']}").json["parameters"] == body["parameters"]  # nothing was changed
     assert server.ask("DELETE", f"schedules/{made['id']}").status == 204
     assert server.post(address).status == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "told"),
+    [
+        ("runs?stat=failed", "stat", "did you mean state?"),
+        ("runs/counts?flw=a/b", "flw", "did you mean flow?"),
+        ("runs?parameter=day", "parameter", "expected NAME=VALUE"),
+        ("flows?nonsense=1", "nonsense", "there is no such field"),
+    ],
+)
+def test_a_filter_that_is_misspelt_is_not_left_out(server: ServerProcess, path: str, field: str, told: str) -> None:
+    answer = server.get(path)
+    assert answer.status == 400
+    assert told in answer.json["errors"][field]
+
+
+def test_a_field_that_is_misspelt_is_told_with_the_one_that_is_near(server: ServerProcess) -> None:
+    answer = plan(server, "day\n2026-01-01\n", max_active=3)
+    assert (answer.status, answer.json["errors"]) == (
+        422,
+        {"max_active": "there is no such field; did you mean max_active_runs?"},
+    )
+    assert "but GET, HEAD, POST" in server.ask("DELETE", "runs").json["detail"]
+    assert server.get("health").body.endswith(b"\n")  # for who reads it in a terminal

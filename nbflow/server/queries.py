@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nbflow.lifecycle import RunState
-from nbflow.server.fields import MAX_TAGS, NO_NUL, FlowName, Text, Time
+from nbflow.server.fields import MAX_TAGS, NO_NUL, FlowName, Text, Time, shown
 
 
 class Query(BaseModel):
@@ -50,8 +50,15 @@ Column = Literal[
 """Fields of a run that are listed by themselves."""
 
 
-Assignment = Annotated[str, Field(min_length=2, max_length=1000, pattern=r"^[^=\x00]+=[^\x00]*$")]
-"""``name=value``, as on a command line."""
+def _check_assignment(text: str) -> str:
+    if not text.partition("=")[0] or "=" not in text or "\0" in text:
+        raise ValueError("expected NAME=VALUE, such as region=EU")
+    return text
+
+
+Assignment = Annotated[
+    str, Field(max_length=1000), AfterValidator(_check_assignment), shown(pattern="^[a-z]+=[!-%'-~]*$")
+]
 
 
 class RunsQuery(Query):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -13,6 +14,8 @@ from nbflow.parameters.values import TooDeep, loads_exact
 from nbflow.server.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
+ELSEWHERE = ("token", "_xsrf")
+"""Of every query: Jupyter reads them."""
 JSON_TYPES = (
     "application/json",
     "application/x-ipynb+json",
@@ -53,14 +56,17 @@ def read(model: type[M], value: Any) -> M:
     try:
         return model.model_validate(value)
     except ValidationError as error:
-        errors = collect_errors(error)
+        errors = collect_errors(error, model)
         raise Problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the body is refused: " + _join(errors), errors=errors) from None
 
 
 def read_query(model: type[M], arguments: Mapping[str, list[str]]) -> M:
-    """The query of a request as *model*; a field that is no list is given once. Raises Problem."""
+    """The query of a request as *model*; a field that is no list is given once. Raises Problem.
+
+    A name that is not known is refused: a misspelt filter that were left out would let through what it was to keep back.
+    """
     value: dict[str, Any] = {}
-    errors: dict[str, str] = {}
+    errors = {name: _miss(name, model) for name in arguments if name not in (*model.model_fields, *ELSEWHERE)}
     for name, field in model.model_fields.items():
         given = arguments.get(name, [])
         if "list" in str(field.annotation):
@@ -73,7 +79,7 @@ def read_query(model: type[M], arguments: Mapping[str, list[str]]) -> M:
         if not errors:
             return model.model_validate(value)
     except ValidationError as error:
-        errors = {place.partition(".")[0]: message for place, message in collect_errors(error).items()}
+        errors = {place.partition(".")[0]: message for place, message in collect_errors(error, model).items()}
     raise Problem(HTTPStatus.BAD_REQUEST, "the query is refused: " + _join(errors), errors=errors)
 
 
@@ -81,12 +87,19 @@ def _join(errors: Mapping[str, str]) -> str:
     return "; ".join(f"{name}: {message}" for name, message in list(errors.items())[:3])[:500]
 
 
-def collect_errors(error: ValidationError) -> dict[str, str]:
-    """One message for each field, by its dotted path."""
+def _miss(name: str, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(name, model.model_fields, n=1)
+    return "there is no such field" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def collect_errors(error: ValidationError, model: type[BaseModel]) -> dict[str, str]:
+    """One message for each field of *model*, by its dotted path."""
     errors: dict[str, str] = {}
     for one in error.errors(include_url=False, include_input=False):
         place = ".".join(str(part) for part in one["loc"]) or "body"
         message = one["msg"].removeprefix("Value error, ")
+        if one["type"] == "extra_forbidden":
+            message = _miss(place, model) if len(one["loc"]) == 1 else "there is no such field"
         errors.setdefault(place, message)
     return errors
 
