@@ -158,6 +158,14 @@ class _Straight(urllib.request.HTTPRedirectHandler):
 _STRAIGHT = urllib.request.build_opener(urllib.request.ProxyHandler({}), _Straight())
 
 
+def test_a_session_is_kept_from_scripts_and_from_other_sites(api_server: ServerProcess) -> None:
+    answer = api_server.ask("GET", f"/nbflow/kv?token={TOKEN}", token=None)
+    assert (answer.status, answer.headers["Location"]) == (302, "/nbflow/kv")
+    [session] = [line for line in answer.headers.get_all("Set-Cookie") or () if line.startswith("username-")]
+    assert "httponly" in session.lower()
+    assert "samesite=lax" in session.lower()
+
+
 def test_a_foreign_host_is_refused(api_server: ServerProcess) -> None:
     answer = api_server.ask("GET", "runs", headers={"Host": "evil.example"})
     assert answer.status == 403
