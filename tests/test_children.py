@@ -264,9 +264,21 @@ def test_a_killed_parent_takes_its_children_with_it(
     assert not project.store.list_open_attempts()
 
 
-def test_a_notebook_that_runs_itself_is_stopped_and_the_cycle_named(flow: Load, make_notebook: NotebookFactory) -> None:
+def test_a_cycle_is_named_when_it_closes(flow: Load, make_notebook: NotebookFactory, project: Project) -> None:
     make_notebook(["import nbflow\nnbflow.flow('b.ipynb').run()"], name="a.ipynb")
     path = make_notebook(["import nbflow\nnbflow.flow('a.ipynb').run()"], name="b.ipynb")
+    run = flow(path).options(raise_on_failure=False).run()
+    assert run.state is RunState.FAILED
+    assert run.failure is not None
+    assert "a cycle of runs with the same values: b → a → b" in (run.failure.evalue or "")
+    assert len(all_runs(project)) == 2
+
+
+def test_a_notebook_that_runs_itself_with_other_values_is_stopped_when_deep(
+    flow: Load, make_notebook: NotebookFactory
+) -> None:
+    make_notebook(["import nbflow\nnbflow.flow('b.ipynb').run(n=n + 1)"], parameters="n = 0", name="a.ipynb")
+    path = make_notebook(["import nbflow\nnbflow.flow('a.ipynb').run(n=n)"], parameters="n = 0", name="b.ipynb")
     run = flow(path).options(raise_on_failure=False).run()
     assert run.state is RunState.FAILED
     assert run.failure is not None

@@ -85,6 +85,7 @@ def prepare_run(
     if options.cwd is not None:
         folder = options.cwd if confined_to is None else str(find_inside(confined_to, options.cwd, "working directory"))
         options = replace(options, cwd=check_folder(folder))
+    same = find_identity(flow, declaration, values, kernel)
     run = RunRecord(
         id=run_id,
         state=RunState.PENDING,
@@ -96,12 +97,12 @@ def prepare_run(
         parameters=values.json,
         options=options,
         tags=tuple(dict.fromkeys(check_tag(tag) for tag in order.tags)),
-        identity=find_identity(flow, declaration, values, kernel),
+        identity=same,
         priority=Priority.INTERACTIVE,
         created=now,
         parent_id=parent.id if parent else None,
         root_id=parent.root_id if parent else run_id,
-        depth=check_depth(parent, flow, get_run),
+        depth=check_depth(parent, flow, get_run, same),
     )
     return Request(run=run, secrets=values.secrets)
 
@@ -176,22 +177,38 @@ def check_tag(tag: str) -> str:
     return tag
 
 
-def check_depth(parent: Parent | None, flow: LoadedFlow, get_run: Callable[[str], RunRecord]) -> int:
-    """How deep the run lies below the top of its tree. Raises UsageError beyond 10, naming a cycle where there is one."""
+def check_depth(parent: Parent | None, flow: LoadedFlow, get_run: Callable[[str], RunRecord], same: str = "") -> int:
+    """How deep the run lies below the top of its tree.
+
+    Raises UsageError beyond 10, and for a cycle: a run inside one of its own identity (*same*) would go on for ever, where
+    one with other values may well come to an end.
+    """
     depth = parent.depth + 1 if parent else 0
-    if parent is None or depth <= MAX_DEPTH:
-        return depth
-    names = [flow.label]
-    above: str | None = parent.id
+    names, is_cycle = [flow.label], False
+    above = parent.id if parent else None
     while above is not None and len(names) <= MAX_DEPTH + 1:
         run = get_run(above)
         names.append(run.flow or Path(run.source_path).stem)
+        if same and run.identity == same:
+            is_cycle = True
+            break
         above = run.parent_id
-    cycle = names[: names.index(flow.label, 1) + 1] if flow.label in names[1:] else names
-    text = " → ".join(reversed(cycle))
-    raise UsageError(
-        f"runs are nested more than {MAX_DEPTH} deep: {text}\nlet the notebook that runs itself stop sooner"
-    )
+    if is_cycle:
+        raise UsageError(
+            f"a cycle of runs with the same values: {_join(names)}\n"
+            "let the notebook that runs itself stop sooner, or give it a value that differs each time"
+        )
+    if depth > MAX_DEPTH:
+        again = names[: names.index(flow.label, 1) + 1] if flow.label in names[1:] else names
+        raise UsageError(
+            f"runs are nested more than {MAX_DEPTH} deep: {_join(again)}\nlet the notebook that runs itself stop sooner"
+        )
+    return depth
+
+
+def _join(names: Sequence[str]) -> str:
+    """From the top down."""
+    return " → ".join(reversed(names))
 
 
 def find_known_defaults(declaration: Declaration) -> dict[str, Any]:
