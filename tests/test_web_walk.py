@@ -54,6 +54,8 @@ def test_a_new_user_gets_from_an_empty_server_to_a_month_that_is_retried(
     page.goto(f"{empty_server.url}?token={empty_server.token}")  # as the server prints it
 
     expect(page.get_by_text("No flows yet.")).to_be_visible()
+    page.get_by_role("button", name="Register report.ipynb").click()  # it lies in the server's folder
+    expect(page.locator("#register-preview")).to_contain_text("day: date")
     register(page, "report.ipynb")
     page.get_by_label("day", exact=True).fill("2026-01-31")
     page.get_by_role("button", name="Run", exact=True).click()
@@ -92,6 +94,7 @@ def test_a_new_user_gets_from_an_empty_server_to_a_month_that_is_retried(
     state = page.locator("#state .state")
     expect(state).to_have_text("completed with failures", timeout=180_000)
     expect(page.locator('.cell[data-of="completed"]')).to_have_count(29)
+    expect(page.locator(".cells-label")).to_have_text("2026-01")
     page.get_by_role("button", name="Retry 1 failed").click()
     expect(page.locator("#note")).to_contain_text("1 of 30 rows run")
     expect(state).to_have_text("completed with failures")

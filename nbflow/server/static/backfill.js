@@ -149,14 +149,20 @@ function showLegend() {
 const tell = (state, axes, values) =>
     `${values.map((value, index) => `${axes[index]}=${brief(value, 30)}`).join(", ")}: ${wordsOf(state)}`
 
-/** A line of cells for each value of the axis with fewest values, where there are two or more. */
+/** A line of cells for each value of the axis with fewest values; where there is one axis, and of days, for each month. */
 function groupCells(axes, rows) {
-    if (axes.length < 2) return [["", rows]]
+    if (axes.length < 2) return isDays(rows) ? groupBy(rows, ([, , , [day]]) => day.slice(0, 7)) : [["", rows]]
     const sizes = axes.map((_, index) => new Set(rows.map(([, , , values]) => JSON.stringify(values[index]))).size)
     const by = sizes.indexOf(Math.min(...sizes))
+    return groupBy(rows, (row) => brief(row[3][by], 24))
+}
+
+const isDays = (rows) => rows.every(([, , , values]) => /^\d{4}-\d\d-\d\d/.test(values[0]))
+
+function groupBy(rows, name) {
     const groups = new Map()
     for (const row of rows) {
-        const label = brief(row[3][by], 24)
+        const label = name(row)
         if (!groups.has(label)) groups.set(label, [])
         groups.get(label).push(row)
     }

@@ -47,7 +47,9 @@ function showHead() {
                 ),
             )
     }
-    const about = [detail.kernel && `kernel ${detail.kernel}`, detail.source_path].filter(Boolean)
+    const isUploaded = target.flow && detail.source_path?.endsWith(`/uploads/${target.flow}.ipynb`)
+    const source = isUploaded ? "uploaded" : detail.source_path
+    const about = [detail.kernel && `kernel ${detail.kernel}`, source].filter(Boolean)
     $("#about").textContent = about.join(" · ")
 }
 

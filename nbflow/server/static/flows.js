@@ -3,6 +3,8 @@ import { $, act, badge, count, empty, h, moment, poll, replace, say } from "./do
 import { base, call, encode, flowPath, get, href, post, Problem } from "./api.js"
 
 const place = $("#flows")
+const found = h("div.found")
+const FOUND = 20
 
 const flowLink = (flow) => h("a.strong", { href: href(flowPath(flow.flow)) }, flow.name)
 
@@ -22,7 +24,9 @@ function show(flows, latest) {
                 "No flows yet.",
                 "Register a notebook: upload it, or name its path. Its tagged parameters become a form.",
             ),
+            found,
         )
+        offerFound()
         $("#register").open = true
         return
     }
@@ -148,15 +152,19 @@ function showSource() {
     if (source() === "path") suggest("")
 }
 
+/** What Jupyter knows of a folder; it may be told to tell nobody. */
+async function listFolder(folder) {
+    const path = folder.split("/").map(encode).join("/")
+    const answer = await fetch(`${base.replace(/nbflow\/$/, "")}api/contents/${path}?type=directory`)
+    return answer.ok ? (await answer.json()).content : []
+}
+
 let suggested = null
 async function suggest(folder) {
     if (suggested === folder) return
     suggested = folder
     try {
-        const answer = await fetch(
-            `${base.replace(/nbflow\/$/, "")}api/contents/${folder.split("/").map(encode).join("/")}?type=directory`,
-        )
-        const { content } = await answer.json()
+        const content = await listFolder(folder)
         const paths = content.flatMap((item) =>
             item.type === "directory" ? [`${item.path}/`] : item.type === "notebook" ? [item.path] : [],
         )
@@ -167,6 +175,32 @@ async function suggest(folder) {
     } catch {
         // suggestions are a comfort; the server may have no file browser
     }
+}
+
+/** Where there is no flow yet: the notebooks that lie in the server's folder, to begin with. */
+async function offerFound() {
+    if (found.dataset.asked) return
+    found.dataset.asked = "yes"
+    const content = await listFolder("").catch(() => [])
+    const byName = (one, other) => one.name.localeCompare(other.name)
+    const notebooks = content.filter(({ type }) => type === "notebook").sort(byName).slice(0, FOUND)
+    if (!notebooks.length) return
+    const choose = (path) => () => {
+        form.elements.source.value = "path"
+        fields.path.value = path
+        showSource()
+        fields.path.dispatchEvent(new Event("change", { bubbles: true }))
+        fields.project.focus()
+    }
+    const line = ({ path }) =>
+        h(
+            "li",
+            {},
+            h("code", {}, path),
+            h("button.small", { type: "button", onclick: choose(path), "aria-label": `Register ${path}` }, "Register…"),
+            h("a.button.small", { href: href("notebook", { path }), "aria-label": `Run ${path}` }, "Run it as it is…"),
+        )
+    replace(found, h("h2.group", {}, "In the server's folder"), h("ul.plain-list", {}, notebooks.map(line)))
 }
 
 let looked = 0
