@@ -219,7 +219,7 @@ def show_default(parameter: Parameter) -> str:
 
     default = parameter.default
     if isinstance(default, ComputedDefault):
-        return default.source
+        return "********" if parameter.secret else default.source
     if isinstance(default, LiteralDefault):
         return "********" if parameter.secret else default.source or repr(default.value)
     return ""

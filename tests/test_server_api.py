@@ -400,6 +400,20 @@ def test_what_is_not_there_is_not_found(server: ServerProcess, path: str) -> Non
     assert_problem(server.get(path), 400 if "%ff" in path else 404)
 
 
+def test_no_description_shows_what_a_secret_is_by_default(server: ServerProcess) -> None:
+    literal, computed = "hush-by-default-1", "hush-by-default-2"
+    parameters = f"from nbflow import Secret\na: Secret = {literal!r}\nb: Secret = Secret({computed!r})\n"
+    write(server, "hushed.ipynb", parameters)
+    flow = server.post("flows", {"project": "hushed", "path": "hushed.ipynb"})
+    assert [one["required"] for one in flow.json["parameters"]] == [False, False]
+    run_id = server.post("flows/hushed/hushed/runs").json["id"]
+    addresses = ["flows/hushed/hushed", "flows/hushed/hushed/schema", "openapi.json", "notebooks?path=hushed.ipynb"]
+    addresses += [f"runs/{run_id}", f"/nbflow/runs/{run_id}", f"/nbflow/notebook?from={run_id}"]
+    answers = {address: server.get(address) for address in addresses}
+    assert {answer.status for answer in answers.values()} == {200}
+    assert [address for address, answer in answers.items() if "hush-by-default" in answer.text] == []
+
+
 def test_a_secret_without_a_process_to_hand_it_to_is_refused_and_kept_nowhere(server: ServerProcess) -> None:
     write(server, "secret.ipynb", "from nbflow import Secret\ntoken: Secret = None\n")
     answer = server.post("runs", {"path": "secret.ipynb", "parameters": {"token": "hush-hush-9"}})

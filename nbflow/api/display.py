@@ -130,7 +130,7 @@ def _show_default(parameter: Parameter) -> str:
         case LiteralDefault(value=value, source=source):
             return _code("********" if parameter.secret else source or _shorten(value))
         case ComputedDefault(source=source):
-            return f"{_code(source)} <small>computed in each run</small>"
+            return f"{_code('********' if parameter.secret else source)} <small>computed in each run</small>"
         case _:
             return "<b>required</b>"
 

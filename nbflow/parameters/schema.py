@@ -15,7 +15,7 @@ from nbflow.parameters import hints
 from nbflow.parameters.forms import NoForm, enum_form, json_form
 from nbflow.parameters.markers import Bounds, Choice, Constraint, PandasTimedelta, PandasTimestamp, Secret
 from nbflow.parameters.records import ComputedDefault, LiteralDefault, Parameter
-from nbflow.parameters.values import strict_form
+from nbflow.parameters.values import MASK, strict_form
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
@@ -64,7 +64,7 @@ def property_schema(parameter: Parameter) -> dict[str, Any]:
         extra["inferred"] = True
     match parameter.default:
         case ComputedDefault(source=source):
-            extra["computed"] = source
+            extra["computed"] = MASK if parameter.secret else source  # which may hold the secret itself
         case LiteralDefault() as default if not parameter.secret:
             _add_default(schema, extra, default)
         case _:
