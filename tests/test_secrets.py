@@ -57,6 +57,10 @@ SHOWN = {
     "recorded": "import nbflow\nnbflow.record('token', token)\nnbflow.record('nested', {token: [token]})\n"
     "import pandas as pd\nnbflow.record('frame', pd.DataFrame({'token': [token]}))",
     "renamed": "import nbflow\nrun = nbflow.current_run()\nrun.rename(f'run {token}')\nrun.log(f'log {token}')",
+    "stored": "for key, value in [('k', [token]), (token, 1), ('k', {'deep': f'<{token}>'}), ('k', token)]:\n"
+    "    try:\n        nbflow.kv.set(key, value)\n        raise AssertionError('stored')\n"
+    "    except nbflow.NbflowError as error:\n        assert 'secret parameter token' in str(error), error\n"
+    "nbflow.kv['plain'] = 'x'",
     "updated": "handle = display(token, display_id=True)\nhandle.update(token * 2)\nfrom IPython.display import clear_output\n"
     "clear_output()\nprint(token)",
     "in widgets": "import ipywidgets as w\nout = w.Output()\nwith out:\n    print(token)\n    display(token)\n"

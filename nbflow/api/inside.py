@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from nbflow.parameters.values import loads_exact
+from nbflow.parameters.values import MASK, loads_exact
 
 if TYPE_CHECKING:
     from nbflow.api.run import Run
@@ -87,6 +88,14 @@ def current_run() -> CurrentRun:
         except (OSError, ValueError):
             pass
     return CurrentRun({})
+
+
+def find_secrets() -> dict[str, str]:
+    """The secrets of the run inside which this is called, as its cells have them."""
+    names = [name for name, value in current_run().parameters.items() if value == MASK]
+    shell = sys.modules["IPython"].get_ipython() if names and "IPython" in sys.modules else None
+    values = shell.user_ns if shell is not None else {}
+    return {name: values[name] for name in names if isinstance(values.get(name), str) and values[name]}
 
 
 def record(name: str, value: Any) -> None:
