@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from nbflow.kernels.linux import list_children, process_start_time, read_stat
-from nbflow.kernels.processes import AdoptedChild, Child, python_module
+from nbflow.kernels.linux import list_children, read_stat
+from nbflow.kernels.processes import Child, python_module
 from nbflow.kernels.spawner import Spawner
 from tests.kernels_fixtures import RECORD_ME, find_survivors, is_alive, owner, read_pids
 from tests.project_fixtures import wait_until
@@ -170,18 +170,10 @@ def test_a_detached_program_outlives_its_owner_but_not_its_leftovers(tmp_path: P
         process.wait()
     pids = read_pids(tmp_path)
     guardian = int(read_stat(pid)[1])
-    adopted = AdoptedChild(pid, process_start_time(pid))
     time.sleep(0.5)  # nothing tells that nothing happens
     assert all(map(is_alive, pids))
-    assert not adopted.poll()
-    adopted.kill_tree()
+    os.kill(pid, signal.SIGKILL)
     assert not find_survivors(pids | {guardian}, LIMIT)
-    assert adopted.poll()
-
-
-def test_a_reused_pid_is_not_taken_for_the_adopted_program() -> None:
-    assert AdoptedChild(os.getpid(), 1.0).poll()
-    assert not AdoptedChild(os.getpid(), process_start_time(os.getpid())).poll()
 
 
 def test_killing_the_tree_gives_the_program_its_grace(spawner: Spawner, tmp_path: Path) -> None:

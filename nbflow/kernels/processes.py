@@ -16,7 +16,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from nbflow.kernels import linux, wire
+from nbflow.kernels import wire
 from nbflow.kernels.launch import GUARDIAN_VARIABLE, Program
 
 ANSWER_LIMIT = 2.0
@@ -235,35 +235,6 @@ def find_own_guardian(environ: Mapping[str, str]) -> int | None:
         os.set_inheritable(int(descriptor), False)
         return int(descriptor)
     return None
-
-
-class AdoptedChild:
-    """A detached program that an earlier process started, looked after by its pid."""
-
-    def __init__(self, pid: int, started: float | None) -> None:
-        """*started* is its ``process_start_time``, so that a reused pid is not taken for it."""
-        self.pid = pid
-        self._started = started
-
-    def poll(self) -> bool:
-        """Whether it has ended. Its exit code went to the process that started it."""
-        started = linux.process_start_time(self.pid)
-        return started is None or (self._started is not None and started != self._started)
-
-    def kill_tree(self, *, grace: float = 0.0) -> None:
-        """As for Child, but the grace period is kept by a thread of this process."""
-        if grace <= 0:
-            self._signal(signal.SIGKILL)  # its guardian ends the rest
-            return
-        self._signal(signal.SIGTERM)
-        timer = threading.Timer(grace, self._signal, [signal.SIGKILL])
-        timer.daemon = True
-        timer.start()
-
-    def _signal(self, signum: int) -> None:
-        with suppress(OSError):
-            if not self.poll():
-                os.kill(self.pid, signum)
 
 
 def _is_readable(sock: socket.socket, timeout: float | None) -> bool:

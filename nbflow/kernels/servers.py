@@ -215,11 +215,6 @@ class WarmServers:
         for module, reason in notes.items():
             self._log(f"not imported beforehand: {module}: {reason}")
 
-    def start(self, program: Program) -> None:
-        """Start the server for a program, without waiting for it."""
-        with suppress(Unfit):
-            self._get(_make_key(program), program)
-
     def discard(self, server: WarmServer) -> None:
         """The server hung up, or does not answer: the next request starts another one."""
         with self._lock:

@@ -123,12 +123,6 @@ class Spawner:
             link.close()
             raise
 
-    def warm_up(self, argv: Sequence[str], *, env: Mapping[str, str] | None = None) -> None:
-        """Start the server that would be asked for this program now, without waiting for it."""
-        if self._fork:
-            program = Program(argv=tuple(argv), env=_inherit_environment() if env is None else env, cwd="/", umask=0)
-            self._servers.start(program)
-
     def close(self) -> None:
         """Let go of everything: tied programs end, and the servers."""
         if self._pid == os.getpid():
