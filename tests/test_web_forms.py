@@ -53,6 +53,13 @@ def test_the_rows_of_a_backfill_come_from_a_file_once_it_is_right(
     page.locator("#axes").get_by_label("From", exact=True).fill("1")
     page.locator("#axes").get_by_label("To, included").fill("2")
     expect(page.get_by_text("4 runs will be created.")).to_be_visible()
+    page.get_by_role("button", name="Copy as").click()
+    copied = page.get_by_label("Text to copy")
+    command = "nbflow backfill create web/tables -p n=1..2 --step n=1 --rows days.csv"
+    expect(copied).to_have_value(command)
+    page.get_by_role("button", name="curl").click()
+    assert '"table":"day;region' in copied.input_value()
+    page.get_by_role("button", name="Close").click()
     page.get_by_label("Remove this parameter").click()
     page.get_by_role("button", name="Start 2 runs").click()
     page.wait_for_url("**/backfills/*")

@@ -199,6 +199,11 @@ class BackfillForm {
         )
     }
 
+    describe() {
+        const secrets = [...this.parameters.fields.values()].filter((field) => field.isSecret).map(({ name }) => name)
+        return { flow: this.target.reference, body: this.#body().body, file: this.rows.name, secrets }
+    }
+
     async start() {
         const { body, faults } = this.#body()
         try {
@@ -219,6 +224,11 @@ let form = null
 /** Shows the form, and the backfills that there are of this flow. */
 export async function openBackfill(target) {
     form ??= new BackfillForm(target)
+    await showBackfills(target)
+    return form
+}
+
+async function showBackfills(target) {
     const { backfills } = await get("backfills", { flow: target.flow ?? target.path, limit: 10 })
     replace(
         $("#flow-backfills"),

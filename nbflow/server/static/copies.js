@@ -20,6 +20,50 @@ function toPython(value) {
     return textOf(value)
 }
 
+const toCurl = (path, body) =>
+    [
+        `curl -X POST ${quote(new URL(apiHref(path), location.href).href)}`,
+        `  -H "Authorization: token $NBFLOW_API_TOKEN" -H 'Content-Type: application/json'`,
+        `  -d ${quote(JSON.stringify(body))}`,
+    ].join(" \\\n")
+
+/** A backfill as a command: what is a list there is an axis, so that a value that is one stands in another. */
+function toBackfill(flow, { parameters, axes }, file) {
+    const ranges = Object.entries(axes).filter(([, axis]) => !Array.isArray(axis))
+    const option = (name, text) => `-p ${quote(`${name}=${text}`)}`
+    return [
+        "nbflow backfill create",
+        quote(flow),
+        ...Object.entries(axes).map(([name, axis]) =>
+            option(name, Array.isArray(axis) ? JSON.stringify(axis) : `${axis.first}..${axis.last}`),
+        ),
+        ...ranges.filter(([, { step }]) => step).map(([name, { step }]) => `--step ${quote(`${name}=${step}`)}`),
+        file && `--rows ${quote(file)}`,
+        ...Object.entries(parameters).map(([name, value]) =>
+            option(name, Array.isArray(value) ? JSON.stringify([value]) : write(value)),
+        ),
+    ]
+        .filter(Boolean)
+        .join(" ")
+}
+
+const OPTIONS = [
+    ["reprocess_behavior", "none"],
+    ["max_active_runs", 4],
+    ["max_failures", undefined],
+    ["name", undefined],
+]
+
+/** Of a backfill: `{ flow, body, file }`, what is posted and the name of its table. */
+export function describeBackfill({ flow, body, file }) {
+    const options = OPTIONS.filter(([name, usual]) => body[name] !== undefined && body[name] !== usual).map(
+        ([name]) => `--${name.replaceAll("_", "-")} ${quote(String(body[name]))}`,
+    )
+    if (body.run_backwards) options.push("--run-backwards")
+    for (const tag of body.tags ?? []) options.push(`--tag ${quote(tag)}`)
+    return { cli: [toBackfill(flow, body, file), ...options].join(" "), curl: toCurl("backfills", body) }
+}
+
 const makers = {
     cli: ({ flow, values }) =>
         [
@@ -27,14 +71,7 @@ const makers = {
             quote(flow),
             ...Object.entries(values).map(([name, value]) => `-p ${quote(`${name}=${write(value)}`)}`),
         ].join(" "),
-    curl({ request, values }) {
-        const body = JSON.stringify({ ...request.body, parameters: values })
-        return [
-            `curl -X POST ${quote(new URL(apiHref(request.path), location.href).href)}`,
-            `  -H "Authorization: token $NBFLOW_API_TOKEN" -H 'Content-Type: application/json'`,
-            `  -d ${quote(body)}`,
-        ].join(" \\\n")
-    },
+    curl: ({ request, values }) => toCurl(request.path, { ...request.body, parameters: values }),
     python({ flow, values }) {
         const given = Object.entries(values).map(([name, value]) => `${name}=${toPython(value)}`)
         return `import nbflow\n\nrun = nbflow.flow(${JSON.stringify(flow)}).run(${given.join(", ")})`
@@ -45,23 +82,37 @@ const makers = {
     },
 }
 
-/** Fills the dialog `#copies`; *describe* gives `{ flow, values, request, page, query, secrets }` as they are now. */
+const hideSecrets = (values, secrets, kind) => {
+    const shown = { ...values }
+    for (const name of secrets) {
+        if (!(name in shown)) continue
+        if (kind === "link") delete shown[name]
+        else if (!/^(env|file):/.test(String(shown[name]))) shown[name] = `env:${name.toUpperCase()}`
+    }
+    return shown
+}
+
+/**
+ * Fills the dialog `#copies`; *describe* gives `{ flow, values, request, page, query, secrets }` of a run as they are
+ * now, or `{ flow, body, file, secrets }` of a backfill.
+ */
 export function offerCopies(describe) {
     const dialog = $("#copies")
     const text = $("#copies-text")
     let kind = "cli"
     const show = () => {
-        const { values, secrets, ...rest } = describe()
-        const shown = { ...values }
-        for (const name of secrets) {
-            if (!(name in shown)) continue
-            if (kind === "link") delete shown[name]
-            else if (!/^(env|file):/.test(String(shown[name]))) shown[name] = `env:${name.toUpperCase()}`
-        }
-        text.value = makers[kind]({ ...rest, values: shown })
+        const { values, secrets, body, ...rest } = describe()
+        if (body) {
+            if (!["cli", "curl"].includes(kind)) kind = "cli"
+            const hidden = { ...body, parameters: hideSecrets(body.parameters, secrets, kind) }
+            text.value = describeBackfill({ ...rest, body: hidden })[kind]
+        } else text.value = makers[kind]({ ...rest, values: hideSecrets(values, secrets, kind) })
+        $("#copies-title").textContent = `The same ${body ? "backfill" : "run"} from elsewhere`
         text.rows = Math.min(8, Math.max(3, text.value.split("\n").length + 1))
         for (const button of $$("[data-copy]", dialog))
             button.setAttribute("aria-pressed", String(button.dataset.copy === kind))
+        for (const button of $$("[data-copy]", dialog))
+            button.hidden = Boolean(body) && !["cli", "curl"].includes(button.dataset.copy)
     }
     for (const button of $$("[data-copy]", dialog))
         button.addEventListener("click", () => {

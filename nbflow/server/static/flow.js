@@ -178,10 +178,15 @@ async function remove() {
 
 async function showTab(name) {
     shown = name
+    // what can be copied is what the form that is seen would do
+    $("#copies-open").hidden = !["run", "backfill"].includes(name)
+    runForm.describeOther = null
     if (name === "runs") await loadRuns()
     if (name === "schedules") await loadSchedules()
     if (name === "versions") showVersions()
-    if (name === "backfill") await (await import("./backfillform.js")).openBackfill(target, runForm)
+    if (name !== "backfill") return
+    const form = await (await import("./backfillform.js")).openBackfill(target)
+    if (shown === "backfill") runForm.describeOther = () => form.describe()
 }
 
 async function start() {

@@ -13,7 +13,7 @@ function readNames(text) {
 export class RowFile {
     /** *changed* is called when another file, or none, is chosen. */
     constructor(place, changed) {
-        Object.assign(this, { place, changed, text: null, names: [] })
+        Object.assign(this, { place, changed, text: null, name: "", names: [] })
         this.input = $("#rows-file")
         this.input.addEventListener("change", () => this.#take())
     }
@@ -32,6 +32,7 @@ export class RowFile {
         } finally {
             this.input.value = "" // so that the same file, put right, can be chosen again
         }
+        this.name = file.name
         this.names = readNames(this.text)
         this.#show(file.name)
         this.changed()
@@ -44,7 +45,7 @@ export class RowFile {
     }
 
     #drop() {
-        Object.assign(this, { text: null, names: [] })
+        Object.assign(this, { text: null, name: "", names: [] })
         replace(this.place)
         this.changed()
         this.input.focus()

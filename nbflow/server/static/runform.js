@@ -57,7 +57,7 @@ export class RunForm {
             this.parameters.reset()
             replace($("#run-problem"))
         })
-        if ($("#copies")) offerCopies(() => this.describe())
+        if ($("#copies")) offerCopies(() => (this.describeOther ?? (() => this.describe()))())
         this.#changed()
     }
 
