@@ -136,10 +136,6 @@ class Backfill:
         resumed = Backfill(outcome.backfill, self._project, message=outcome.message)
         return resumed.wait() if wait else resumed
 
-    def retry_failed(self, *, wait: bool = True) -> Backfill:
-        """``resume("failed")``."""
-        return self.resume("failed", wait=wait)
-
     def to_frame(self) -> pd.DataFrame:
         """One row per run, as :meth:`Runs.to_frame`, in the order of the backfill's rows, whose numbers are ``row``."""
         from nbflow.api.frames import read_frame
