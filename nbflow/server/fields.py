@@ -46,7 +46,7 @@ PLAIN_TAG = "^[!-+--~]+$"
 PLAIN_NAME = "^[!-z|~]+$"
 PLAIN_PATH = PATH_PATTERN.replace("/]", "/{}]").replace("/.]", "/.{}]")
 PLAIN_CRON = r"^[0-5]?[0-9] (\*|1?[0-9]|2[0-3]) (\*|[1-9]|1[0-9]|2[0-8]) (\*|[1-9]|1[0-2]) (\*|[0-6])$"
-PLAIN_INTERVAL = r"^[1-9][0-9]{0,4}(s|min|h)$"
+PLAIN_INTERVAL = r"^[1-9][0-9]{0,3}([0-9]?(s|min)|h)$"
 
 
 def _show_timezones(schema: dict[str, Any]) -> None:
