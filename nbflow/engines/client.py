@@ -284,6 +284,7 @@ class FlowClient(NotebookClient):  # type: ignore[misc]
         assert self._exchange is not None
         while True:
             message = await receive(self.kernel.client.iopub_channel)
+            self._exchange.note_output()
             parent = message["parent_header"].get("msg_id", "")
             if message["msg_type"] == "status":
                 state = message["content"]["execution_state"]

@@ -13,6 +13,8 @@ from nbflow.engines.kernel import Kernel, KernelDied
 from nbflow.engines.stopping import Stop, StopWatch
 
 LOOK_AGAIN = 0.5
+AT_THE_MOST = 600.0
+"""Seconds in which what a cell printed arrives, however long the kernel goes on to print: a thread of its may never end."""
 LAST_WORDS = 0.2
 """Seconds in which what a dead kernel said last arrives."""
 
@@ -25,6 +27,7 @@ class Exchange:
         self._watch = watch
         self._replies: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._idle: dict[str, asyncio.Future[None]] = {}
+        self._heard = 0
 
     async def pump(self) -> None:
         """Take in the replies."""
@@ -33,6 +36,10 @@ class Exchange:
             reply = self._replies.get(message["parent_header"].get("msg_id", ""))
             if reply is not None and not reply.done():
                 reply.set_result(message)
+
+    def note_output(self) -> None:
+        """The kernel said something."""
+        self._heard += 1
 
     def note_idle(self, message: str) -> None:
         """The kernel said that it has done with the message: everything it had to say to it has arrived."""
@@ -58,10 +65,18 @@ class Exchange:
             raise Stop(stop.result())
         raise TimeoutError
 
-    async def wait_for_idle(self, message: str, limit: float) -> bool:
-        """After the reply, until :meth:`note_idle`; False when that does not come in time from a kernel that lives."""
-        idle = self._idle[message]
-        await _first({idle, self._kernel.death}, limit)
+    async def wait_for_idle(self, message: str, silence: float) -> bool:
+        """After the reply, until :meth:`note_idle`; False when a kernel that lives says nothing for *silence* seconds.
+
+        What it printed in a moment may take long to come.
+        """
+        idle, heard = self._idle[message], -1
+        until = asyncio.get_running_loop().time() + AT_THE_MOST
+        while heard != self._heard and asyncio.get_running_loop().time() < until:
+            heard = self._heard
+            await _first({idle, self._kernel.death}, silence)
+            if idle.done() or self._kernel.death.done():
+                break
         self._idle.pop(message, None)
         return idle.done() or self._kernel.death.done()
 
