@@ -47,6 +47,9 @@ def test_runs_are_listed_newest_first_and_filtered(cli: CommandLine, submit: Sub
         (["--tag", "a"], [second, first]),
         (["--tag", "a", "--tag", "b"], [second]),
         (["--name", "REPORT"], [first]),
+        (["-p", "x=2"], [first]),
+        (["-p", "label=plain", "-p", "x=0"], [second]),
+        (["-p", "label=fancy"], []),
         (["--flow", first["source_path"]], [second, first]),
         (["--flow", "other/flow"], []),
         (["--since", "1h"], [second, first]),
@@ -61,6 +64,8 @@ def test_runs_are_listed_newest_first_and_filtered(cli: CommandLine, submit: Sub
     assert "report-2" in table[2]
     assert "x=2" in table[2]
     assert cli("runs", "--state", "crashed").out == ""
+    wrong = cli("runs", "ls", "-p", "x")
+    assert (wrong.code, "expected NAME=VALUE" in wrong.err) == (2, True)
 
 
 def test_a_run_is_shown_with_given_and_default_values(cli: CommandLine, submit: Submit) -> None:

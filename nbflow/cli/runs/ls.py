@@ -42,6 +42,14 @@ Row = tuple[str, ...]
 )
 @click.option("--tag", "tags", multiple=True, help="Only runs with this tag. Repeatable: all of them.")
 @click.option("--name", help="Only runs whose name contains this.")
+@click.option(
+    "-p",
+    "--parameter",
+    "values",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Only runs that had this value, given or by default. Repeatable: all of them.",
+)
 @click.option("--since", type=Age(), metavar="AGE", help="Only runs submitted since: 2h, 7d, 2026-01-31.")
 @click.option("--limit", type=click.IntRange(min=0), default=20, help="At most so many [default: 20]; 0 for all.")
 @click.option("--tree", is_flag=True, help="Each run with the runs that it submitted, all the way down.")
@@ -59,6 +67,7 @@ def command(
     flow: str | None,
     tags: tuple[str, ...],
     name: str | None,
+    values: tuple[str, ...],
     since: datetime | None,
     limit: int,
     tree: bool,
@@ -78,6 +87,7 @@ def command(
         flow=os.path.abspath(flow) if flow and (flow.endswith(".ipynb") or os.path.exists(flow)) else flow,
         tags=tags,
         name=name,
+        values=tuple(map(_read_value, values)),
         created_after=since,
         limit=limit or None,
     )
@@ -94,6 +104,13 @@ def command(
     else:
         write_line("no runs", error=True)
     return ExitCode.OK
+
+
+def _read_value(text: str) -> tuple[str, str]:
+    name, mark, value = text.partition("=")
+    if not name or not mark:
+        raise UsageError(f"-p {text}: expected NAME=VALUE, such as region=EU")
+    return name, value
 
 
 def _grow(project: Project, runs: list[RunRecord]) -> tuple[list[RunRecord], dict[str, str]]:
