@@ -192,7 +192,8 @@ class Project:
     ) -> RunRecord:
         """Check everything, record a run, and have it executed: by this process, or, *detach*\\ ed, by one of its own.
 
-        *run_id*: the new run's, where somebody has chosen it. Durable when it returns. Raises ParameterError, OutputError, KernelError, UsageError; nothing is recorded then.
+        *run_id*: the new run's, where somebody has chosen it. Durable when it returns. Raises ParameterError, OutputError,
+        KernelError, UsageError; nothing is recorded then.
         """
         from nbflow.project.submission import Order
 
