@@ -153,6 +153,43 @@ def test_from_a_wrong_value_to_a_result_in_jupyterlab(
     assert SECRET not in execute(page, "import ipywidgets; print(ipywidgets.Widget.get_manager_state())")
 
 
+DAYS = "import datetime\nday: datetime.date = datetime.date(2026, 2, 1)"
+
+
+def test_a_month_is_backfilled_from_the_panel_and_its_failed_days_are_run_again(
+    open_notebook: OpenNotebook, jupyter_server: JupyterServer, check_accessibility: CheckAccessibility
+) -> None:
+    from playwright.sync_api import expect
+
+    jupyter_server.put("days.ipynb", DAYS, ["assert day.weekday() != 0, f'nothing is open on {day}'"])
+    page = open_notebook("lab", show("days.ipynb"), name="backfill.ipynb")
+    panel = find_panel(page)
+    panel.get_by_role("tab", name="Backfill").click()
+    day = panel.locator(".nbflow-axis-day input")
+    day.fill("2026-02-30..2026-02-28")
+    expect(panel.locator(".nbflow-axis-day .nbflow-message")).to_be_visible()
+    expect(panel.get_by_role("button", name="Start backfill")).to_be_disabled()
+    day.fill("2026-02-01..2026-02-10")
+    expect(panel.locator(".nbflow-rows")).to_contain_text("10 rows")
+    panel.get_by_role("button", name="Dry run").click()
+    expect(panel.locator(".nbflow-plan")).to_contain_text("2026-02-10")
+    check_accessibility(page, within=".nbflow-panel")
+    panel.get_by_role("button", name="Start 10 runs").click()
+    state = panel.locator(".nbflow-backfill-state")
+    expect(state).to_contain_text("8 completed")
+    expect(state).to_contain_text("2 failed")
+    check_accessibility(page, within=".nbflow-panel")
+
+    # mended, and only what failed is run again
+    jupyter_server.put("days.ipynb", DAYS, ["print('open on', day)"])
+    panel.get_by_label("earlier runs").select_option("run those again that did not complete")
+    again = panel.get_by_role("button", name="Start 2 runs")
+    expect(again).to_be_enabled()
+    again.click()
+    expect(state).to_contain_text("10 completed")
+    expect(state).to_contain_text("2 of 10 rows run")
+
+
 def press_until(page: Page, key: str, wanted: Locator, most: int = 60) -> None:
     """Press *key* until *wanted* has the focus, as somebody without a mouse does."""
     for _ in range(most):
