@@ -123,9 +123,23 @@ class BackfillForm {
         return this.parameters.showErrors(errors)
     }
 
+    /** One at a time: for a long table the server needs seconds, and what was typed meanwhile is planned after it. */
     async plan() {
+        this.isStale = true
+        if (this.isPlanning) return
+        this.isPlanning = true
+        try {
+            while (this.isStale) {
+                this.isStale = false
+                await this.#planNow()
+            }
+        } finally {
+            this.isPlanning = false
+        }
+    }
+
+    async #planNow() {
         const { body, faults } = this.#body()
-        const turn = (this.turn = (this.turn ?? 0) + 1)
         let plan = null
         let problem = null
         try {
@@ -133,7 +147,7 @@ class BackfillForm {
         } catch (error) {
             problem = error
         }
-        if (turn !== this.turn) return
+        if (this.isStale) return
         this.#showErrors({ ...problem?.errors, ...faults })
         $("#backfill-go").disabled = !plan?.runs
         $("#backfill-go").textContent = plan?.runs ? `Start ${count(plan.runs, "run")}` : "Start"

@@ -53,7 +53,9 @@ export class RowFile {
 }
 
 /** The faults of a table; the first line, with the names, is not counted as a row. */
-export function faultTable({ rows }) {
+export function faultTable({ message, rows }) {
+    const [head] = message.split("\n")
+    const told = head.replace(/( \(the first.*\))?:$/, "")
     const line = ({ row, rows: many, parameter, message }) =>
         h(
             "tr",
@@ -69,7 +71,7 @@ export function faultTable({ rows }) {
         h(
             "table.list",
             {},
-            h("caption.pad", {}, `${count(rows.length, "fault")}. Row 1 is the one below the names.`),
+            h("caption.pad", {}, `${told}. ${count(rows.length, "fault")} shown; row 1 is the one below the names.`),
             h("thead", {}, h("tr", {}, heads)),
             h("tbody", {}, rows.map(line)),
         ),
