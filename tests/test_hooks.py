@@ -5,21 +5,27 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
+import nbformat
 import pytest
+from nbformat.v4 import new_notebook
 
 from nbflow.api.calling import render_message
 from nbflow.api.flow import Flow
 from nbflow.api.run import Run
 from nbflow.config import load_config
 from nbflow.errors import ConfigError
-from nbflow.hooks import read_hook
+from nbflow.hooks import Hook, read_hook
 from nbflow.lifecycle import RunState
+from nbflow.notifications.notifier import Notifier, read_hook_records
 from nbflow.project import Project
 from tests.conftest import NotebookFactory
+from tests.project_fixtures import wait_until
+from tests.store_fixtures import make_run
 
 
 class Posted(list[dict[str, Any]]):
@@ -121,6 +127,38 @@ def test_an_installed_package_brings_hooks_by_its_entry_points(
     assert run.state is RunState.COMPLETED
     assert [record["hook"] for record in records] == ["hooky:note"] * 3
     assert "heard of completed" in str(records[-1]["error"])
+
+
+def test_what_a_hanging_hook_leaves_no_time_for_is_recorded_and_nothing_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "slow.py").write_text(
+        "import os, time\nfrom pathlib import Path\nPath(__file__).with_name('pid').write_text(str(os.getpid()))\n"
+        "def hangs(*a): time.sleep(600)\n"
+    )
+    (tmp_path / "nbflow.toml").write_text('home = "home"\n')
+    with Project(load_config({}, tmp_path)) as project:
+        run = make_run(source_path=str(tmp_path / "report.ipynb"))
+        project.store.put_notebook(run.notebook_hash, nbformat.writes(new_notebook()).encode())
+        project.store.add_runs([run])
+    notifier = Notifier(
+        [Hook(call="slow:hangs")],
+        folder_of=lambda run_id: tmp_path / run_id,
+        children_of=lambda run_id: (),
+        environment={"NBFLOW_HOME": str(tmp_path / "home")},
+        path=str(tmp_path),
+    )
+    notifier.tell(run, None)
+    notifier.tell(replace(run, state=RunState.RUNNING), RunState.PENDING)
+    wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text(), 30)
+    monkeypatch.setattr("nbflow.notifications.notifier.DRAIN_SECONDS", 0.1)
+    notifier.close()
+    records = read_hook_records(tmp_path / run.id)
+    assert [(record["new"], str(record["error"])[:12]) for record in records] == [
+        ("pending", "nbflow ended"),
+        ("running", "nbflow ended"),
+    ]
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()
 
 
 @pytest.mark.kernel

@@ -6,7 +6,9 @@ What it prints last is recorded when it fails.
 from __future__ import annotations
 
 import json
+import os
 import sys
+import threading
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -18,11 +20,14 @@ from nbflow.hooks import Hook, read_hook
 from nbflow.lifecycle import RunRecord, RunState
 from nbflow.project import Project
 
+MARGIN = 5.0
+
 
 def main() -> int:
     told = json.load(sys.stdin)
     hook = read_hook({key: value for key, value in told["hook"].items() if value is not None})
     old = RunState(told["old"]) if told["old"] else None
+    _end_after(hook.timeout + MARGIN)
     if told["path"]:
         sys.path.insert(0, told["path"])
     try:
@@ -32,6 +37,13 @@ def main() -> int:
         print(error, file=sys.stderr)
         return 1
     return 0
+
+
+def _end_after(seconds: float) -> None:
+    """Whoever waits for the hook ends it, but may be killed before."""
+    timer = threading.Timer(min(seconds, threading.TIMEOUT_MAX), os._exit, [1])
+    timer.daemon = True
+    timer.start()
 
 
 def call_hook(hook: Hook, project: Project, run_id: str, old: RunState | None, new: RunState) -> None:

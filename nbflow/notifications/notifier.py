@@ -29,6 +29,10 @@ FILE_NAME = "hooks.jsonl"
 ASKED_NAME = "hooks-asked.jsonl"
 GROUP = "nbflow.hooks"
 DRAIN_SECONDS = 60.0
+LAST_RECORDS = 5.0
+"""Seconds beyond that in which it is written down what was not told."""
+LOOK_AGAIN = 1.0
+NO_TIME = f"nbflow ended before it could end: hooks get {DRAIN_SECONDS:g} s then, all together"
 ERROR_CHARACTERS = 2_000
 
 
@@ -61,6 +65,7 @@ class Notifier:
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._end = float("inf")
 
     @property
     def is_needed(self) -> bool:
@@ -86,10 +91,11 @@ class Notifier:
                 self._thread.start()
 
     def close(self) -> None:
-        """Have everything told, for a minute at the most."""
+        """Have everything told, for a minute at the most; what there is no time for then is recorded as that."""
         if self._thread is not None:
+            self._end = time.monotonic() + DRAIN_SECONDS
             self._queue.put(None)
-            self._thread.join(DRAIN_SECONDS)
+            self._thread.join(DRAIN_SECONDS + LAST_RECORDS)
 
     def _serve(self) -> None:
         while (task := self._queue.get()) is not None:
@@ -131,6 +137,8 @@ class Notifier:
 
     def _carry_out(self, hook: Hook, run: RunRecord, old: RunState | None, new: RunState) -> str:
         """Why it failed; empty where it did not."""
+        if time.monotonic() >= self._end:
+            return NO_TIME
         message = {"hook": hook.to_json(), "run_id": run.id, "old": old, "new": new, "path": self._path}
         process = subprocess.Popen(
             [sys.executable, "-P", "-m", "nbflow.api.calling"],
@@ -140,14 +148,20 @@ class Notifier:
             env={**os.environ, **self._environment},
             start_new_session=True,
         )
-        try:
-            output, _ = process.communicate(json.dumps(message).encode(), timeout=hook.timeout)
-        except subprocess.TimeoutExpired:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, 9)
-            process.communicate()
-            return f"it did not end within {hook.timeout:g} s"
-        return "" if process.returncode == 0 else output.decode("utf-8", "replace").strip()[-ERROR_CHARACTERS:]
+        limit = time.monotonic() + hook.timeout
+        asked: bytes | None = json.dumps(message).encode()
+        while (left := min(limit, self._end) - time.monotonic()) > 0:
+            try:
+                # The end may be set meanwhile.
+                output, _ = process.communicate(asked, timeout=min(left, LOOK_AGAIN))
+            except subprocess.TimeoutExpired:
+                asked = None  # it is sent on nevertheless
+                continue
+            return "" if process.returncode == 0 else output.decode("utf-8", "replace").strip()[-ERROR_CHARACTERS:]
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.communicate()
+        return f"it did not end within {hook.timeout:g} s" if time.monotonic() >= limit else NO_TIME
 
     def _write(self, run: RunRecord, name: str, record: Mapping[str, object]) -> None:
         with suppress(OSError):
