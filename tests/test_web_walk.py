@@ -75,6 +75,8 @@ def test_a_new_user_gets_from_an_empty_server_to_a_month_that_is_retried(
     page.get_by_role("button", name="Cancel the run").click()
     expect(page.locator("#state .state")).to_have_text("cancelled")
     expect(page.locator("#message")).to_have_text("Cancelled in cell 1.")
+    page.get_by_role("tab", name="Timeline").click()
+    expect(page.get_by_role("row", name=re.compile("cancelled"))).to_have_count(2)  # the attempt and its cell
 
     page.get_by_role("link", name="Schedules", exact=True).click()
     page.get_by_label("New schedule of").select_option("sales/report")

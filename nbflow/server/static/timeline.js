@@ -46,6 +46,9 @@ export class Timeline {
             this.done = data.number ?? this.done + 1
         } else if (kind === "ended") {
             const looks = { succeeded: "completed", timed_out: "timed_out", cancelled: "cancelled", lost: "crashed" }
+            // the cell that was stopped raised something, but it is not that which failed
+            const stopped = this.rows.findLast((row) => row.attempt === attempt && !row.isAttempt)
+            if (stopped?.look === "failed") stopped.look = looks[data.state] ?? "failed"
             for (const row of this.rows)
                 if (row.attempt === attempt && row.end === null)
                     Object.assign(row, {
