@@ -27,6 +27,9 @@ OpenNotebook = Callable[..., "Page"]
 
 PLACES: dict[Front, str] = {"lab": "lab/tree/{}?reset", "notebook": "notebooks/{}", "voila": "voila/render/{}"}
 
+BASE_URL = "/user/me%40example.org"
+"""As JupyterHub gives one to each user."""
+
 LAB = Path(__file__).parents[1] / "nbflow" / "server" / "lab"
 
 # Errors that Notebook 7 raises by itself when it is not the first page of a server.
@@ -95,7 +98,7 @@ def jupyter_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter
     root = tmp_path_factory.mktemp("jupyter")
     port, token = find_free_port(), "browser-tests"
     server = JupyterServer(
-        url=f"http://127.0.0.1:{port}", token=token, notebooks=root / "notebooks", home=root / "home"
+        url=f"http://127.0.0.1:{port}{BASE_URL}", token=token, notebooks=root / "notebooks", home=root / "home"
     )
     server.notebooks.mkdir()
     write_settings(root / "settings")
@@ -105,6 +108,7 @@ def jupyter_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Jupyter
         *(
             f"--IdentityProvider.token={token}",
             f"--ServerApp.root_dir={server.notebooks}",
+            f"--ServerApp.base_url={BASE_URL}/",
             "--ServerApp.port_retries=0",
         ),
         *("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True"),

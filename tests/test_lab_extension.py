@@ -30,6 +30,8 @@ def test_a_notebook_is_run_as_a_flow_from_the_file_browser_and_the_launcher_open
     notebook = notebook_content([], parameters="from datetime import date\nday: date  # which day")
     (jupyter_server.notebooks / "by day.ipynb").write_text(json.dumps(notebook))
     page = open_page(allowed_errors=ALLOWED_ERRORS)
+    seen: list[tuple[int, str]] = []
+    page.on("response", lambda answer: seen.append((answer.status, answer.url)))
     page.goto(f"{jupyter_server.url}/lab?reset&token={jupyter_server.token}")
     page.get_by_role("listitem", name=re.compile("Name: by day.ipynb")).click(button="right")
     page.get_by_role("menuitem", name="Run as flow…").click()
@@ -39,3 +41,8 @@ def test_a_notebook_is_run_as_a_flow_from_the_file_browser_and_the_launcher_open
     page.get_by_role("tab", name="Launcher").click()
     page.locator(".jp-LauncherCard", has_text="Flows").click()
     expect(page.frame_locator('iframe[title="Flows"]').get_by_role("heading", name="Flows")).to_be_visible()
+    page.frame_locator('iframe[title="Flows"]').get_by_role("link", name="Schedules").click()
+    expect(page.frame_locator('iframe[title="Flows"]').get_by_role("heading", name="Schedules")).to_be_visible()
+    asked = [(status, url) for status, url in seen if url.startswith("http")]
+    assert [url for _, url in asked if "/nbflow/" in url]
+    assert [(status, url) for status, url in asked if status >= 400 or not url.startswith(jupyter_server.url)] == []

@@ -9,6 +9,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import pytest
 import nbflow
 from nbflow.api.session import get_project
 from nbflow.config import load_config
-from nbflow.errors import ConfigError, ParameterError, RowError, StoreError, UsageError
+from nbflow.errors import ConfigError, ParameterError, RowError, StoreError
 from nbflow.project import Project
 from nbflow.project.remote import RemoteProject
 from tests.cli_fixtures import Answer, CommandLine, read_until
@@ -51,6 +52,12 @@ CHANGING = re.compile(
 )
 
 
+AWAY = (
+    b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/problem+json\r\nRetry-After: 5\r\n\r\n"
+    b'{"title": "Service Unavailable", "status": 503, "detail": "store: it is away", "error": "StoreError"}'
+)
+
+
 class CuttingProxy:
     """Between a client and a server; cuts what goes through it when it is told to."""
 
@@ -61,6 +68,8 @@ class CuttingProxy:
         self.swallow_next: bytes | None = None
         """The answer to the next request that begins so never comes."""
         self.swallowed = 0
+        self.store_is_away = 0
+        """So many further requests are answered as by a server whose store can't be reached."""
         self._open: list[socket.socket] = []
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -74,6 +83,11 @@ class CuttingProxy:
         with contextlib.suppress(OSError), client, socket.create_connection(("127.0.0.1", self._target)) as server:
             self._open += [client, server]
             request = client.recv(65536)
+            if self.store_is_away:
+                self.store_is_away -= 1
+                client.sendall(AWAY)
+                client.shutdown(socket.SHUT_WR)
+                return
             server.sendall(request)
             threading.Thread(target=_pump, args=(client, server), daemon=True).start()  # its body may come later
             if self.swallow_next and request.startswith(self.swallow_next):
@@ -254,6 +268,42 @@ def test_a_wrong_token_or_address_is_told_in_two_lines(cli: CommandLine, server:
     assert "community/report" in cli("flows", env=unset).out
 
 
+class Stranger(BaseHTTPRequestHandler):
+    """Whatever else may be at an address; below /newer a server that says things in another way."""
+
+    def do_GET(self) -> None:
+        body = (
+            b'{"flows": [{"flow": "a/b"}], "columns": {}}'
+            if self.path.startswith("/newer")
+            else b"<html>welcome</html>"
+        )
+        self.send_response(200)
+        if self.path.startswith("/newer"):
+            self.send_header("Nbflow-Version", "99")
+        self.end_headers()
+        self.wfile.write(body)
+
+    do_PUT = do_GET
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing is told."""
+
+
+def test_who_is_no_server_of_this_version_is_told_so(tmp_path: Path) -> None:
+    with HTTPServer(("127.0.0.1", 0), Stranger) as other:
+        threading.Thread(target=other.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{other.server_port}"
+        for path, words in (("", "it is no nbflow server"), ("/newer", "of another version than nbflow")):
+            with Project.make(load_config({"NBFLOW_API_URL": address + path}, tmp_path)) as project:
+                with pytest.raises(ConfigError, match=words):
+                    project.store.list_flows()
+                with pytest.raises(ConfigError, match=words):
+                    project.list_flow_limits()
+        with Project.make(load_config({"NBFLOW_API_URL": address}, tmp_path)) as project, pytest.raises(ConfigError):
+            project.kv.set("a", 1)
+        other.shutdown()
+
+
 @pytest.mark.parametrize("path", ["", "/", "/nbflow", "/nbflow/", "/nbflow/api"])
 def test_an_address_is_that_of_the_server_or_of_its_api(path: str, tmp_path: Path) -> None:
     config = load_config({"NBFLOW_API_URL": f"https://hub.org/user/me{path}"}, tmp_path)
@@ -308,10 +358,25 @@ def test_pairs_are_kept_on_the_server(elsewhere: ServerProcess) -> None:
     assert nbflow.kv.update("a/b c", lambda known: [*known, 2]) == [1, 2]
     assert nbflow.kv.update("fresh", lambda known: known + 1, default=0) == 1
     assert nbflow.kv.list("a/") == {"a/b c": [1, 2]}
-    with pytest.raises(UsageError, match="NaN"):
-        nbflow.kv["nan"] = float("nan")
+    nbflow.kv["nan"] = {"a": [float("nan"), float("-inf")]}
+    assert str(nbflow.kv["nan"]) == "{'a': [nan, -inf]}"
+    assert elsewhere.get("kv/nan").json["value"] == {"a": ["NaN", "-Infinity"]}
     del nbflow.kv["a/b c"]
     assert "a/b c" not in nbflow.kv
+
+
+@pytest.mark.kernel
+def test_what_json_has_no_number_for_arrives_as_it_is_here(elsewhere: ServerProcess, tmp_path: Path) -> None:
+    path = tmp_path / "exact.ipynb"
+    declared = "a = None\nlist_: list[float] = [float('nan')]"
+    path.write_text(
+        json.dumps(notebook_content(["import nbflow; nbflow.record('seen', repr(a))"], parameters=declared))
+    )
+    run = nbflow.flow(path).run(a={"n": float("nan"), "i": float("inf"), "text": "NaN"})
+    assert run.results["seen"] == "{'n': nan, 'i': inf, 'text': 'NaN'}"
+    assert repr(run.parameters) == "{'a': {'n': nan, 'i': inf, 'text': 'NaN'}, 'list_': [nan]}"
+    (found,) = nbflow.runs(name=run.name).to_frame()["list_"]
+    assert repr(found) == "[nan]"
 
 
 @pytest.mark.kernel
@@ -364,6 +429,26 @@ def test_a_run_asked_for_twice_is_one(proxy: CuttingProxy, elsewhere: ServerProc
 
 
 @pytest.mark.kernel
+def test_a_store_that_is_away_for_a_while_is_waited_for(
+    proxy: CuttingProxy, elsewhere: ServerProcess, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("NBFLOW_API_URL", f"http://127.0.0.1:{proxy.port}")
+    (gate := tmp_path / "gate").touch()
+    flow = nbflow.flow("community/report")
+    proxy.store_is_away = 2
+    run = flow.submit(x=1, gate=str(gate))
+    assert proxy.store_is_away == 0
+    proxy.store_is_away = 2
+    assert run.wait().logs()[-1] == "on"
+    assert proxy.store_is_away == 0
+    proxy.store_is_away = 2
+    with pytest.raises(StoreError, match="it is away"):  # once only: what it came to would not be known
+        flow.schedule(every="1d")
+    proxy.store_is_away = 0
+    run.wait()
+
+
+@pytest.mark.kernel
 def test_a_watch_goes_on_over_a_cut_and_a_killed_server(
     proxy: CuttingProxy, server: ServerProcess, cli: CommandLine, tmp_path: Path
 ) -> None:
@@ -394,6 +479,29 @@ def test_ctrl_c_cancels_the_run_on_the_server(server: ServerProcess, cli: Comman
     run_id = re.findall(r"\(run ([0-9a-f]{16})\)", err)[0]
     wait_until(lambda: server.get(f"runs/{run_id}").json["state"] == "cancelled", 30)
     assert server.get(f"runs/{run_id}").json["cancel_reason"] == "SIGINT"
+
+
+@pytest.mark.kernel
+def test_ctrl_c_leaves_a_backfill_on_the_server_for_a_resume(
+    server: ServerProcess, cli: CommandLine, remote: Callable[..., Answer], tmp_path: Path
+) -> None:
+    server.wait_for_worker()
+    gate, rows = tmp_path / "gate", ("-p", "x=1,2,3", "--max-active-runs", "1")
+    watching = cli.start(
+        *("backfill", "create", "community/report", *rows, "-p", f"gate={gate}"), env=point_to(server.url, tmp_path)
+    )
+    begun = read_until(watching, "backfill", stream="stderr")
+    (backfill_id,) = re.findall(r"backfill ([0-9a-f]{8})", begun)
+    (first, *_) = server.get(f"backfills/{backfill_id}/runs").json["runs"]
+    wait_until(lambda: "line 0" in server.get(f"runs/{first['id']}/logs").text, 60)
+    watching.send_signal(2)
+    _, err = watching.communicate(timeout=60)
+    assert watching.returncode == 130, err
+    assert f"run what is missing (3 rows): nbflow backfill resume {backfill_id}" in err
+    assert server.get(f"backfills/{backfill_id}").json["state"] == "interrupted"
+    gate.touch()
+    resumed = remote("backfill", "resume", backfill_id)
+    assert (resumed.code, "3 completed of 3" in resumed.out) == (0, True), resumed.err
 
 
 def test_a_server_asks_no_other_server(server: ServerProcess) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.parse
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,6 +24,7 @@ from nbflow.lifecycle import RunState
 from nbflow.project import Project
 from nbflow.server.line import Line
 from tests.conftest import NotebookFactory, notebook_content
+from tests.postgres import PostgresServer
 from tests.project_fixtures import OpenProject, wait_until
 from tests.server_fixtures import END_STATES, TOKEN, ServerProcess, find_port, make_server
 
@@ -165,6 +167,45 @@ def test_two_servers_on_one_home_have_one_worker(own: ServerProcess) -> None:
         assert other.wait_for_end(run_id)["state"] == "completed"
     finally:
         other.stop()
+
+
+PARENT = """import nbflow
+runs = [nbflow.flow("sales/part").submit(n=n) for n in (1, 2)]
+nbflow.record("parts", [run.wait().results["n"] for run in runs])
+"""
+
+
+@pytest.mark.postgres
+def test_a_database_that_goes_away_and_comes_back_costs_no_run(tmp_path: Path, postgres_server: PostgresServer) -> None:
+    url = postgres_server.new_database()
+    name = urllib.parse.urlsplit(url).path[1:]
+    server = make_server(tmp_path, NBFLOW_DATABASE=url)
+    write(server, "part.ipynb", "import nbflow; nbflow.record('n', n)", "n = 0")
+    write(server, "parent.ipynb", PARENT)
+    write(server, "lines.ipynb", LINES, "count = 60\nevery = 1\npause = 0.1")
+    server.start().wait_for_worker()
+    try:
+        assert server.post("flows", {"project": "sales", "path": "part.ipynb"}).status == 201
+        parent = server.post("runs", {"path": "parent.ipynb"}).json["id"]
+        assert server.wait_for_end(parent)["results"]["parts"] == [1, 2]
+        assert len(server.get(f"runs/{parent}/tree").json["runs"]) == 3
+        live = server.post("runs", {"path": "lines.ipynb"}).json["id"]
+        wait_until(lambda: "line 3" in server.get(f"runs/{live}/logs").text, 60)
+        waiting = [server.post("runs", {"path": "part.ipynb"}).json["id"] for _ in range(3)]
+        postgres_server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        postgres_server.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'")
+        for method, path in (("GET", "runs"), ("POST", "flows/sales/part/runs"), ("GET", f"runs/{live}/events")):
+            away = server.ask(method, path, b"{}" if method == "POST" else None)
+            assert (away.status, away.headers["Content-Type"]) == (503, "application/problem+json")
+            assert away.headers["Retry-After"]
+        assert server.get("health").json["status"] == "degraded"
+        os.kill(server.get("health").json["worker"]["pid"], signal.SIGKILL)
+        postgres_server.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        ended = [server.wait_for_end(run_id) for run_id in (live, *waiting)]
+        assert [(run["state"], run["attempts"]) for run in ended] == [("completed", 1)] * 4
+        assert count_lines(server.read_stream(live)) == [f"line {i}" for i in range(60)]
+    finally:
+        server.stop()
 
 
 MARKED = """import os, time

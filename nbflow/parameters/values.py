@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 MASK = "********"
+EXACT_TYPE = "application/vnd.nbflow+json"
+"""The media type of what ``dumps_exact`` writes, and other programs could not read: nbflow talking to nbflow."""
 MAX_BYTES = 512 * 1024
 """All values of a call together, in JSON form."""
 

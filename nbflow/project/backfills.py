@@ -349,10 +349,15 @@ class Backfills:
     def interrupt(self, backfill_id: str, *, reason: str, hurry: bool = False) -> Snapshot:
         """This process stops working on it: the rows that run are ended, those that wait are left for a resume.
 
-        Nothing happens where another process works on it.
+        A server does so for whoever asked for the backfill, and does not wait. Nothing happens where another process
+        works on it.
         """
         dispatcher = self._project.dispatcher
-        if dispatcher is not None and self.get(backfill_id).owner == dispatcher.id:
+        backfill = self.get(backfill_id)
+        backfill_id = backfill.id
+        if self._project.handover is not None and backfill.owner is None:
+            self._end(self.backfiller.interrupt(backfill_id, reason=reason), hurry=hurry)
+        elif dispatcher is not None and backfill.owner == dispatcher.id:
             self._end(self.backfiller.interrupt(backfill_id, reason=reason), hurry=hurry)
             while self._project.store.count_rows([backfill_id])[backfill_id].keys() & ACTIVE:
                 self._pause(backfill_id)

@@ -79,6 +79,9 @@ class BackfillRequest(Body):
 
 
 class CancelBackfillRequest(Body):
+    """A signal that ended the client leaves the rows that wait for a resume."""
+
+    reason: Literal["user", "SIGINT", "SIGTERM", "SIGHUP"] = "user"
     hurry: bool = False
 
 

@@ -32,6 +32,7 @@ from nbflow.server.runs import find_parent, find_registered
 from nbflow.server.values import take_values
 
 if TYPE_CHECKING:
+    from nbflow.backfilling import Snapshot
     from nbflow.project import Project
     from nbflow.project.backfills import Started
     from nbflow.server.service import Service
@@ -167,8 +168,14 @@ class BackfillUnpauseHandler(ApiHandler):
 class BackfillCancelHandler(ApiHandler):
     async def post(self, backfill_id: str) -> None:
         request = read(CancelBackfillRequest, self.read_json(optional=True))
-        snapshot = await self.call(self.project.backfills.cancel, backfill_id, hurry=request.hurry)
+        snapshot = await self.call(_end, self.project, backfill_id, request)
         self.answer(backfill_to_json(snapshot), HTTPStatus.ACCEPTED)
+
+
+def _end(project: Project, backfill_id: str, request: CancelBackfillRequest) -> Snapshot:
+    if request.reason == "user":
+        return project.backfills.cancel(backfill_id, hurry=request.hurry)
+    return project.backfills.interrupt(backfill_id, reason=request.reason, hurry=request.hurry)
 
 
 class BackfillResumeHandler(ApiHandler):

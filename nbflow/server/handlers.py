@@ -14,8 +14,9 @@ from jupyter_server.auth.decorator import allow_unauthenticated
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from tornado.web import HTTPError, RequestHandler, stream_request_body
 
+from nbflow import __version__
 from nbflow.errors import NbflowError, NotFoundError
-from nbflow.parameters.values import dumps_strict
+from nbflow.parameters.values import EXACT_TYPE, dumps_exact, dumps_strict
 from nbflow.server.problems import CONTENT_TYPE, Problem, describe, to_problem
 from nbflow.server.reading import parse_json
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 
+VERSION_HEADER = "Nbflow-Version"
+"""By which a client tells an answer of nbflow from one of whatever else may be at an address."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_BODY = 2 * 1024 * 1024
 MAX_UPLOAD = 64 * 1024 * 1024
@@ -74,6 +77,7 @@ class NbflowHandler(JupyterHandler):
             allowed = await allowed
         if not allowed:
             raise Problem(HTTPStatus.FORBIDDEN, f"{self.current_user.username} may not {action} here")
+        self.set_header(VERSION_HEADER, __version__)
 
     async def check_scope(self) -> None:
         """Refuse what belongs to another flow than the one that this server is the app of. Raises NotFoundError."""
@@ -207,11 +211,14 @@ class ApiHandler(NbflowHandler, APIHandler):
         self.finish_as(None, "")
 
     def answer(self, value: Any, status: int = HTTPStatus.OK, *, headers: Mapping[str, str] | None = None) -> None:
-        """Write *value* as JSON that every program reads."""
+        """Write *value* as JSON that every program reads; NaN is a number only to a client that says it reads that."""
         self.set_status(status)
         for name, text in (headers or {}).items():
             self.set_header(name, text)
-        self.finish_as(dumps_strict(value).encode("utf-8") + b"\n", "application/json")
+        if EXACT_TYPE in self.request.headers.get("Accept", ""):
+            self.finish_as(dumps_exact(value).encode("ascii"), EXACT_TYPE)
+        else:
+            self.finish_as(dumps_strict(value).encode("utf-8") + b"\n", "application/json")
 
     def answer_nothing(self) -> None:
         self.set_status(HTTPStatus.NO_CONTENT)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from nbflow.parameters.values import TooDeep, loads_exact
+from nbflow.parameters.values import EXACT_TYPE, TooDeep, loads_exact
 from nbflow.server.problems import Problem
 
 M = TypeVar("M", bound=BaseModel)
@@ -36,7 +36,7 @@ def parse_json(body: bytes, content_type: str = "") -> Any:
     try:
         text = body.decode("utf-8")
         value = loads_exact(text)
-        if "NaN" in text or "Infinity" in text:
+        if kind != EXACT_TYPE and ("NaN" in text or "Infinity" in text):
             json.loads(text, parse_constant=_refuse_constant)
     except TooDeep:
         raise Problem(HTTPStatus.BAD_REQUEST, "the body is nested too deeply") from None

@@ -180,7 +180,6 @@ class RemoteProject(Project):
                 "GET",
                 f"runs/{quote(run_id)}/events",
                 query={"after": after, "limit": PAGE},
-                headers={"Accept": "application/json"},
             ).json
             found += map(read_event, told["events"])
             after = told["next"]

@@ -38,8 +38,27 @@ _PLAIN = (
 """Those that are made of their text alone."""
 
 
+class Told(dict[str, Any]):
+    """An answer. What it lacks, a server of the same version would have told."""
+
+    def __missing__(self, key: str) -> Any:
+        raise explain_unread(f"no {key!r} in it")
+
+
 class ChangedMeanwhile(ConflictError):
     """What was to be replaced is no longer what it was (412)."""
+
+
+def explain_stranger(server: str) -> ConfigError:
+    """An answer that no nbflow gave."""
+    return ConfigError(f"{server} answers, but it is no nbflow server\ncheck the address in NBFLOW_API_URL")
+
+
+def explain_unread(why: object) -> ConfigError:
+    """An answer of another form than this version knows."""
+    return ConfigError(
+        f"the server's answer can't be read: {why}\nis it of another version than nbflow here? update the older of the two"
+    )
 
 
 def to_error(status: int, body: bytes, *, server: str, token: str | None) -> NbflowError:
@@ -62,7 +81,7 @@ def _read_problem(body: bytes) -> dict[str, Any] | None:
         problem = json.loads(body)
     except ValueError:
         return None
-    return problem if isinstance(problem, dict) and "detail" in problem else None
+    return problem if isinstance(problem, dict) and {"title", "detail"} <= problem.keys() else None
 
 
 def _explain(status: int, server: str) -> NbflowError:

@@ -154,8 +154,9 @@ class RemoteBackfills(Backfills):
         return self._act(backfill_id, "cancel", {"hurry": hurry})
 
     def interrupt(self, backfill_id: str, *, reason: str, hurry: bool = False) -> Snapshot:
-        """What this process asked for is ended; what others asked for goes on."""
-        return self.cancel(backfill_id, hurry=hurry) if backfill_id in self._own else self.look(backfill_id)
+        """What this process asked for is ended, and can be resumed; what others asked for goes on."""
+        body = {"reason": reason, "hurry": hurry}
+        return self._act(backfill_id, "cancel", body) if backfill_id in self._own else self.look(backfill_id)
 
     def _act(self, backfill_id: str, what: str, body: Mapping[str, Any] | None = None) -> Snapshot:
         return read_snapshot(self._connection.post(f"backfills/{quote(backfill_id)}/{what}", body, is_safe=True))

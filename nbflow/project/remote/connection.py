@@ -16,10 +16,13 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from nbflow.errors import ConfigError, StoreError
-from nbflow.parameters.values import dumps_exact, dumps_strict, loads_exact
-from nbflow.project.remote.answers import to_error
+from nbflow.errors import ConfigError, NbflowError, StoreError
+from nbflow.parameters.values import EXACT_TYPE, dumps_exact, loads_exact
+from nbflow.project.remote.answers import Told, explain_stranger, explain_unread, to_error
 
+ACCEPTED = f"{EXACT_TYPE}, application/json;q=0.9, */*;q=0.8"
+FIRST_TIMEOUT = 30.0
+"""Seconds that the first answer may take: whatever is there may speak another protocol."""
 FIRST_PATIENCE = 2.0
 """Seconds for which a server is tried that never answered: it is probably not there."""
 PATIENCE = 60.0
@@ -29,8 +32,9 @@ LONGEST_PAUSE = 5.0
 TIMEOUT = 60.0
 SILENCE = 40.0
 """Seconds; a stream that lives says something every 15."""
-PASSING = (502, 504)
-"""What a proxy answers for a server that is being restarted."""
+PASSING = (502, 503, 504)
+"""What a proxy answers for a server that is being restarted, and a server whose store is away."""
+VERSION_HEADER = "nbflow-version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +47,25 @@ class Reply:
 
     @property
     def json(self) -> Any:
-        return loads_exact(self.body) if self.body else None
+        """Raises ConfigError for what is no JSON object."""
+        try:
+            told = loads_exact(self.body) if self.body else None
+        except ValueError:
+            raise explain_unread("it is not JSON") from None
+        if not isinstance(told, dict | None):
+            raise explain_unread(f"expected an object, got {str(told)[:50]}")
+        return told if told is None else Told(told)
 
 
 class _Lost(Exception):
     """No answer came."""
 
-    def __init__(self, reason: str, *, unsent: bool) -> None:
+    def __init__(self, reason: str, *, unsent: bool, error: NbflowError | None = None) -> None:
         super().__init__(reason)
         self.unsent = unsent
         """Whether the server can't have seen the request."""
+        self.error = error
+        """What the server itself says of it."""
 
 
 class _KeepPlace(urllib.request.HTTPRedirectHandler):
@@ -120,13 +133,15 @@ class Connection:
         timeout: float = TIMEOUT,
     ) -> Reply:
         """One request, sent again while no answer comes and it does no harm. Raises the server's errors, and StoreError."""
-        data = content if content is not None or body is None else encode_body(body)
-        request = self._make(method, path, query, data, headers)
+        data = content if content is not None or body is None else encode(body)
+        request = self._make(method, path, query, data, {"Accept": ACCEPTED, **(headers or {})})
         may_repeat = method in ("GET", "PUT", "DELETE", "PATCH") if is_safe is None else is_safe
         outage = Outage(self)
         while True:
             try:
-                with closing(self._open(request, timeout)) as answer:
+                with closing(
+                    self._open(request, timeout if self._has_answered else min(timeout, FIRST_TIMEOUT))
+                ) as answer:
                     reply = Reply(
                         answer.status, {key.lower(): text for key, text in answer.headers.items()}, _read(answer)
                     )
@@ -134,7 +149,7 @@ class Connection:
                 return reply
             except _Lost as lost:
                 if not (may_repeat or lost.unsent):
-                    raise StoreError(
+                    raise lost.error or StoreError(
                         f"{self.server}: the connection was lost before the answer came ({lost})\n"
                         "what was asked for may have been done: look before you ask again"
                     ) from None
@@ -177,7 +192,7 @@ class Connection:
         )
         request.add_header("User-Agent", "nbflow")
         if data is not None:
-            request.add_header("Content-Type", "application/json")
+            request.add_header("Content-Type", EXACT_TYPE)
         token = self._get_token()
         if token:
             request.add_unredirected_header("Authorization", f"token {token}")
@@ -189,15 +204,19 @@ class Connection:
         except urllib.error.HTTPError as refusal:
             with refusal:
                 body = _read(refusal)
-            if refusal.code in PASSING:
-                raise _Lost(f"it answers {refusal.code}", unsent=False) from None
-            raise to_error(refusal.code, body, server=self.server, token=self._get_token()) from None
+            error = to_error(refusal.code, body, server=self.server, token=self._get_token())
+            if refusal.code in PASSING and isinstance(error, StoreError):
+                raise _Lost(f"it answers {refusal.code}", unsent=False, error=error) from None
+            raise error from None
         except urllib.error.URLError as error:
             raise self._explain(error.reason) from None
         except (OSError, http.client.HTTPException) as error:
             raise self._explain(error) from None
         except ValueError as error:  # a token that can't be sent
             raise ConfigError(f"NBFLOW_API_TOKEN: it can't be sent to {self.server}: {type(error).__name__}") from None
+        if not answer.headers.get(VERSION_HEADER):
+            answer.close()
+            raise explain_stranger(self.server)
         return answer
 
     def _explain(self, reason: object) -> Exception:
@@ -221,6 +240,7 @@ class Outage:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._asked = time.monotonic()
         self.end(heard=False)
 
     def end(self, *, heard: bool = True) -> None:
@@ -235,23 +255,19 @@ class Outage:
         connection, now = self._connection, time.monotonic()
         patience = connection.patience
         if self._began is None:
-            self._began = now
+            self._began = now if patience == PATIENCE else self._asked
             if patience == PATIENCE:
                 connection.say(f"connection to {connection.server} lost ({lost}); trying again for {PATIENCE:g} s")
         if now - self._began + self._pause > patience:
-            raise StoreError(
+            raise lost.error or StoreError(
                 f"{connection.server} can't be reached: {lost}\nis the server up, and NBFLOW_API_URL right?"
             )
         time.sleep(self._pause)
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
-def encode_body(body: Any) -> bytes:
-    return dumps_strict(body).encode("ascii")
-
-
-def encode_value(value: Any) -> bytes:
-    """A value that must not become another one on the way: the server refuses what JSON has no form for."""
+def encode(value: Any) -> bytes:
+    """NaN stays NaN: nothing becomes another value on the way."""
     return dumps_exact(value).encode("ascii")
 
 

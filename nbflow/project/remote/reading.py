@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 from nbflow.backfilling import BackfillRecord, BackfillState, Reprocess, Snapshot
 from nbflow.backfilling.plans import BackfillPlan, Decision, PlannedRow
@@ -13,9 +14,27 @@ from nbflow.events import Event, EventKind, parse_token
 from nbflow.flows import FlowVersion
 from nbflow.lifecycle import AttemptRecord, AttemptState, Failure, RunOptions, RunRecord, RunState
 from nbflow.parameters import Finding
+from nbflow.project.remote.answers import explain_unread
 from nbflow.scheduling import Catchup, Cron, Every, Overlap, ScheduleRecord
 
 Json = Mapping[str, Any]
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _understood(read: Callable[P, T]) -> Callable[P, T]:
+    """Tell what *read* stumbles over for what it is: a server that says things in another way."""
+
+    @functools.wraps(read)
+    def understand(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return read(*args, **kwargs)
+        except KeyError as error:
+            raise explain_unread(f"no {error} in it") from None
+        except (TypeError, ValueError, AttributeError) as error:
+            raise explain_unread(error) from None
+
+    return understand
 
 
 def read_moment(text: str | None) -> datetime | None:
@@ -39,6 +58,7 @@ _SAME = (
 )
 
 
+@_understood
 def read_run(told: Json) -> RunRecord:
     return RunRecord(
         **{name: told[name] for name in _SAME},
@@ -53,6 +73,7 @@ def read_run(told: Json) -> RunRecord:
     )
 
 
+@_understood
 def read_attempt(run_id: str, told: Json) -> AttemptRecord:
     """What only its owner needs is left out."""
     started = read_moment(told["started"])
@@ -73,6 +94,7 @@ def read_attempt(run_id: str, told: Json) -> AttemptRecord:
     )
 
 
+@_understood
 def read_event(told: Json) -> Event:
     attempt, offset = parse_token(told["token"]) if told["token"] else (told["attempt"], 0)
     return Event(
@@ -85,6 +107,7 @@ def read_event(told: Json) -> Event:
     )
 
 
+@_understood
 def read_version(told: Json) -> FlowVersion:
     return FlowVersion(
         project=told["project"],
@@ -97,6 +120,7 @@ def read_version(told: Json) -> FlowVersion:
     )
 
 
+@_understood
 def read_finding(told: Json) -> Finding:
     return Finding(
         rule=told["rule"],
@@ -108,6 +132,7 @@ def read_finding(told: Json) -> Finding:
     )
 
 
+@_understood
 def read_schedule(told: Json) -> ScheduleRecord:
     anchor = read_moment(told["anchor"])
     when = Cron(told["cron"]) if told["cron"] is not None else Every(told["every"], anchor)
@@ -135,6 +160,7 @@ def read_schedule(told: Json) -> ScheduleRecord:
     )
 
 
+@_understood
 def read_snapshot(told: Json) -> Snapshot:
     """A backfill and how it stands."""
     same = ("id", "name", "flow", "flow_version", "notebook_hash", "parameters", "left_alone", "run_name", "priority")
@@ -153,6 +179,7 @@ def read_snapshot(told: Json) -> Snapshot:
     return Snapshot(backfill=backfill, state=BackfillState(told["state"]), counts=counts)
 
 
+@_understood
 def read_plan(told: Json) -> BackfillPlan:
     return BackfillPlan(
         flow=told["flow"],

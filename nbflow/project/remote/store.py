@@ -15,7 +15,7 @@ from nbflow.flows import FlowVersion
 from nbflow.lifecycle import AttemptRecord, RunRecord, RunState
 from nbflow.ports import RunFilter
 from nbflow.project.remote.answers import ChangedMeanwhile
-from nbflow.project.remote.connection import Connection, encode_value
+from nbflow.project.remote.connection import Connection, encode
 from nbflow.project.remote.reading import read_attempt, read_moment, read_run, read_snapshot, read_version
 
 PAGE = 500
@@ -135,7 +135,7 @@ class RemoteStore:
         return reply.json["value"], reply.headers["etag"]
 
     def kv_set(self, key: str, value: Any, *, now: datetime) -> None:
-        self.connection.ask("PUT", f"kv/{quote(key)}", content=encode_value(value))
+        self.connection.ask("PUT", f"kv/{quote(key)}", content=encode(value))
 
     def kv_update(self, key: str, change: Callable[[Any], Any], *, default: Any, now: datetime) -> Any:
         """Once more, where another writer was faster."""
@@ -147,7 +147,7 @@ class RemoteStore:
                 known, headers = default, {"If-None-Match": "*"}
             value = change(known)
             try:
-                content = encode_value(value)
+                content = encode(value)
                 self.connection.ask("PUT", f"kv/{quote(key)}", content=content, headers=headers, is_safe=False)
             except ChangedMeanwhile:
                 continue
