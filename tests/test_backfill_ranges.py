@@ -52,6 +52,22 @@ def test_ends_are_included_as_in_pandas(inclusive: Any, step: str) -> None:
     assert ours == [day.date() for day in theirs]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "step", "times"),
+    [
+        ("2026-03-28T02:30", "2026-03-30T02:30", "1D", ["28 02:30:00+01:00", "29 03:00:00+02:00", "30 02:30:00+02:00"]),
+        ("2026-10-24T02:30", "2026-10-26T02:30", "1D", ["24 02:30:00+02:00", "25 02:30:00+02:00", "26 02:30:00+01:00"]),
+        ("2026-03-29T01:30", "2026-03-29T02:30", "30min", ["29 01:30:00+01:00", "29 03:00:00+02:00"]),
+        ("2026-10-25T02:30", "2026-10-25T03:00", "30min", ["25 02:30:00+02:00", "25 02:00:00+01:00", "25 02:30:00+01:00", "25 03:00:00+01:00"]),
+    ],
+)  # fmt: skip
+def test_times_at_which_the_clocks_change_are_those_of_schedules(
+    start: str, end: str, step: str, times: list[str]
+) -> None:
+    found = nbflow.date_range(start, end, step=step, tz="Europe/Berlin")
+    assert [str(moment)[8:] for moment in found] == times
+
+
 def test_hours_and_zones_are_datetimes() -> None:
     assert nbflow.date_range("2026-01-01", "2026-01-01T12:00", step="6h")[1:] == [
         datetime(2026, 1, 1, 6),

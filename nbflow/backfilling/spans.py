@@ -115,7 +115,12 @@ def _ask_pandas(
     import pandas as pd
 
     try:
-        found = pd.date_range(first, last, freq=step, tz=tz, inclusive=inclusive)
+        try:
+            found = pd.date_range(first, last, freq=step, tz=tz, inclusive=inclusive)
+        except ValueError:
+            if tz is None:
+                raise
+            found = _change_clocks(first, last, step, tz, inclusive)
     except (ValueError, TypeError, KeyError, ArithmeticError, AssertionError) as error:
         reason = " ".join(str(error).split())[:150]
         raise UsageError(
@@ -124,3 +129,21 @@ def _ask_pandas(
         ) from None
     moments: Sequence[pd.Timestamp] = list(found[: MAX_VALUES + 1])
     return [moment.to_pydatetime() for moment in moments]
+
+
+def _change_clocks(first: datetime, last: datetime, step: Any, tz: str | tzinfo, inclusive: Inclusive) -> Any:
+    """A range of which a time falls into the hour that is left out in spring or comes twice in autumn.
+
+    The first becomes the next time that there is, of the second the earlier one is meant: as cron and schedules have it.
+    """
+    import numpy as np
+    import pandas as pd
+    from pandas.tseries.frequencies import to_offset
+    from pandas.tseries.offsets import Day, Tick
+
+    offset = to_offset(step)
+    if isinstance(offset, Tick) and not isinstance(offset, Day):
+        ends = [pd.Timestamp(end).tz_localize(tz, nonexistent="shift_forward", ambiguous=True) for end in (first, last)]
+        return pd.date_range(*ends, freq=step, inclusive=inclusive)
+    plain = pd.date_range(first, last, freq=step, inclusive=inclusive)
+    return plain.tz_localize(tz, nonexistent="shift_forward", ambiguous=np.full(len(plain), True))
