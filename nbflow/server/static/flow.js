@@ -213,4 +213,5 @@ start().catch((error) => {
     replace($("#page-problem"), h("div.problem", { role: "alert" }, error.message))
     add($("#page-problem"), h("p", {}, h("a", { href: href("") }, "All flows")))
     $("#page-body").hidden = true
+    $("#copies-open").hidden = true
 })

@@ -286,6 +286,11 @@ async function register() {
 async function upload(project, name) {
     const file = fields.file.files[0]
     if (!file) throw new Problem(0, { detail: "Choose a notebook: a file that ends in .ipynb." })
+    const isJson = await file.text().then(JSON.parse).then(
+        () => true,
+        () => false,
+    )
+    if (!isJson) throw new Problem(0, { detail: `${file.name} is no notebook: choose a file that Jupyter has saved.` })
     return call("PUT", `flows/${encode(project)}/${encode(name || clean(stem(file.name)))}`, file)
 }
 
