@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,6 +16,9 @@ from tests.browser_fixtures import CheckAccessibility
 from tests.conftest import notebook_content
 from tests.web_fixtures import REPORT, Visit, WebServer
 
+if TYPE_CHECKING:
+    from playwright.sync_api import FilePayload
+
 pytestmark = pytest.mark.browser
 
 
@@ -25,7 +28,7 @@ def expect(found: Any) -> Any:
     return playwright_expect(found)
 
 
-def as_file(name: str, text: str) -> dict[str, Any]:
+def as_file(name: str, text: str) -> FilePayload:
     return {"name": name, "mimeType": "text/csv", "buffer": text.encode()}
 
 

@@ -17,7 +17,7 @@ from tests.project_fixtures import wait_until
 from tests.web_fixtures import WebServer, serving, write_notebooks
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import FilePayload, Page
 
 pytestmark = [pytest.mark.browser, pytest.mark.kernel]
 
@@ -60,7 +60,7 @@ def test_a_new_user_gets_from_an_empty_server_to_a_month_that_is_retried(
     page.goto(f"{empty_server.url}?token={empty_server.token}")  # as the server prints it
 
     expect(page.get_by_text("No flows yet.")).to_be_visible()
-    notes = {"name": "notes.ipynb", "mimeType": "text/plain", "buffer": b"hello"}
+    notes: FilePayload = {"name": "notes.ipynb", "mimeType": "text/plain", "buffer": b"hello"}
     page.get_by_label("Notebook", exact=True).set_input_files(notes)
     page.get_by_role("button", name="Register", exact=True).click()
     expect(page.get_by_role("alert")).to_have_text("notes.ipynb is no notebook: choose a file that Jupyter has saved.")
