@@ -143,7 +143,8 @@ def _change_clocks(first: datetime, last: datetime, step: Any, tz: str | tzinfo,
 
     offset = to_offset(step)
     if isinstance(offset, Tick) and not isinstance(offset, Day):
-        ends = [pd.Timestamp(end).tz_localize(tz, nonexistent="shift_forward", ambiguous=True) for end in (first, last)]
-        return pd.date_range(*ends, freq=step, inclusive=inclusive)
+        start = pd.Timestamp(first).tz_localize(tz, nonexistent="shift_forward", ambiguous=True)
+        end = pd.Timestamp(last).tz_localize(tz, nonexistent="shift_forward", ambiguous=True)
+        return pd.date_range(start, end, freq=step, inclusive=inclusive)
     plain = pd.date_range(first, last, freq=step, inclusive=inclusive)
     return plain.tz_localize(tz, nonexistent="shift_forward", ambiguous=np.full(len(plain), True))
