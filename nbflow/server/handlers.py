@@ -32,6 +32,7 @@ VERSION_HEADER = "Nbflow-Version"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 MAX_BODY = 2 * 1024 * 1024
 MAX_UPLOAD = 64 * 1024 * 1024
+"""A body up to this is received before it is refused: a client that is still sending hears no answer."""
 UNAUTHORIZED = {"WWW-Authenticate": 'Bearer realm="nbflow"'}
 BASE_POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
 SANDBOX_POLICY = (
@@ -125,7 +126,8 @@ class ApiHandler(NbflowHandler, APIHandler):
         announced = self.request.headers.get("Content-Length", "0").strip()
         if not re.fullmatch("[0-9]{1,18}", announced):
             raise Problem(HTTPStatus.BAD_REQUEST, "Content-Length: expected a number of bytes")
-        self._check_length(int(announced))
+        if int(announced) > MAX_UPLOAD:
+            self._check_length(int(announced))
         await super().prepare()
         if self.request.method == "OPTIONS":  # a browser asks before it sends credentials; nothing is told
             return
