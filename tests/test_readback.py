@@ -18,7 +18,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from nbflow.engines.questions import ask, read_answer
+from nbflow.engines.inside import PIECE
+from nbflow.engines.questions import ask, ask_set_up, read_answer
 from nbflow.parameters import reader
 from nbflow.parameters.readback import MAX_VALUE, parse_readback, readback_expression
 from tests.parameters_fixtures import declare
@@ -199,3 +200,32 @@ def test_a_real_kernel_answers() -> None:
     finally:
         client.stop_channels()
         manager.shutdown_kernel(now=True)
+
+
+PRINTS = """
+print("first")
+print(("é" * 99 + "\\n") * 30_000 + "x" * 1_500_000, end="")
+print("\\nlast")
+"""
+
+
+@pytest.mark.kernel
+def test_what_is_printed_at_once_comes_in_pieces_and_in_order() -> None:
+    from jupyter_client.manager import start_new_kernel
+
+    manager, client = start_new_kernel(kernel_name="python3")
+    printed: list[str] = []
+
+    def note(message: dict[str, Any]) -> None:
+        if message["msg_type"] == "stream":
+            printed.append(message["content"]["text"])
+
+    try:
+        client.execute_interactive("", silent=True, user_expressions={"set_up": ask_set_up()}, timeout=60)
+        client.execute_interactive(PRINTS, timeout=60, output_hook=note)
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+    assert "".join(printed) == "first\n" + ("é" * 99 + "\n") * 30_000 + "x" * 1_500_000 + "\nlast\n"
+    assert len(printed) >= 5
+    assert max(map(len, printed)) <= PIECE
