@@ -233,7 +233,11 @@ def test_an_unknown_kernel_is_named_with_the_known_ones(tmp_path: Path) -> None:
 def start_one(name: str, folder: Path, *, timeout: float = 30.0) -> Notebook:
     async def start() -> Notebook:
         manager = make_kernel_manager(name, connection_dir=folder)
-        notebook = Notebook(manager, await start_kernel(manager, timeout=timeout))
+        try:
+            notebook = Notebook(manager, await start_kernel(manager, timeout=timeout))
+        except BaseException:
+            await manager.cleanup_resources()  # sockets that are collected later may keep whoever collects them
+            raise
         assert await notebook.ask("6 * 7") == 42
         await close_notebook(notebook)
         return notebook
