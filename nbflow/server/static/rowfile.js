@@ -16,6 +16,7 @@ export class RowFile {
         Object.assign(this, { place, changed, text: null, name: "", names: [] })
         this.input = $("#rows-file")
         this.input.addEventListener("change", () => this.#take())
+        this.#take() // it may have been chosen while the page was loading
     }
 
     async #take() {
