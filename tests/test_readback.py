@@ -170,6 +170,19 @@ def test_what_is_sent_to_a_kernel_keeps_to_old_python() -> None:
     assert "read_all" in functions
 
 
+@pytest.mark.parametrize("question", [ask("1"), ask_set_up()])
+def test_questions_keep_to_old_python_too(question: str) -> None:
+    sources = [
+        node.value
+        for node in ast.walk(ast.parse(question, mode="eval", feature_version=(3, 8)))
+        if isinstance(node, ast.Constant) and "def tell" in str(node.value)
+    ]
+    for source in sources:
+        first = next(node for node in ast.parse(source, feature_version=(3, 8)).body if not isinstance(node, ast.Expr))
+        assert ast.unparse(first) == "from __future__ import annotations", "annotations would be evaluated there"
+    assert sources
+
+
 @pytest.mark.parametrize("reply", ["", "'", "1", "'[1]'", "'{'", "x", "(" * 500, "b'{}'", "'{\"a\": 1}'"])
 def test_any_reply_is_parsed_or_empty(reply: str) -> None:
     assert parse_readback(reply) == ({"a": 1} if "a" in reply else {})

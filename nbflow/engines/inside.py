@@ -1,5 +1,7 @@
 """What is called inside a Python kernel, which may have nothing of nbflow: this file's source stands by itself."""
 
+from __future__ import annotations
+
 import json
 import sys
 import time

@@ -7,9 +7,7 @@ from functools import cache
 from typing import Any
 
 from nbflow.engines.inside import SOURCE
-from nbflow.parameters.readback import parse_readback, parse_values
-
-_INSIDE = "nbflow.engines.inside"
+from nbflow.parameters.readback import find_function, parse_readback, parse_values
 
 
 def ask(expression: str) -> str:
@@ -19,14 +17,11 @@ def ask(expression: str) -> str:
 
 @cache
 def _find(name: str) -> str:
-    """A function of ours there: loaded already in forks of the fork server, compiled elsewhere. No name is bound."""
+    """A function of ours there. No name is bound."""
     from importlib.resources import files
 
     source = files("nbflow.engines").joinpath("inside.py").read_text(encoding="utf-8")
-    builtins, modules = '__import__("builtins")', '__import__("sys").modules'
-    loaded = f"{builtins}.getattr({modules}.get({_INSIDE!r}), {name!r}, None)"
-    made = f"(lambda space: ({builtins}.exec({source!r}, space), space[{name!r}])[1])({{'__name__': 'nbflow_inside'}})"
-    return f"({loaded} or {made})"
+    return find_function("nbflow.engines.inside", name, source)
 
 
 def ask_set_up() -> str:

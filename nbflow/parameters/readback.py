@@ -11,6 +11,7 @@ from nbflow.parameters.values import loads_exact
 MAX_VALUE = 64 * 1024
 """Characters of JSON that one value may take; of a longer one the beginning of its repr is kept."""
 _READER = "nbflow.parameters.reader"
+_BUILTINS = '__import__("builtins")'
 
 
 def readback_expression(names: Sequence[str]) -> str:
@@ -19,10 +20,16 @@ def readback_expression(names: Sequence[str]) -> str:
     For ``user_expressions``. It binds no name in the kernel and needs nothing of nbflow there; where the reader is loaded,
     as in forks of the fork server, the kernel need not compile it.
     """
-    builtins, modules = '__import__("builtins")', '__import__("sys").modules'
-    loaded = f"{builtins}.getattr({modules}.get({_READER!r}), 'read_all', None)"
-    made = f"(lambda space: ({builtins}.exec({_read_source()!r}, space), space['read_all'])[1])({{'__name__': 'nbflow_readback'}})"
-    return f"({loaded} or {made})({list(names)!r}, {builtins}.globals(), {MAX_VALUE})"
+    return f"{find_function(_READER, 'read_all', _read_source())}({list(names)!r}, {_BUILTINS}.globals(), {MAX_VALUE})"
+
+
+def find_function(module: str, name: str, source: str) -> str:
+    """A Python expression for a function in the kernel: the module's where that is loaded, else compiled from *source*."""
+    loaded = f'{_BUILTINS}.getattr(__import__("sys").modules.get({module!r}), {name!r}, None)'
+    made = (
+        f"(lambda space: ({_BUILTINS}.exec({source!r}, space), space[{name!r}])[1])({{'__name__': 'nbflow_readback'}})"
+    )
+    return f"({loaded} or {made})"
 
 
 def parse_readback(reply_text: str) -> dict[str, Any]:
